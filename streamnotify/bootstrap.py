@@ -1,0 +1,121 @@
+"""The only composition root: from the settings to the stations and their engine."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from streamnotify import settings
+from streamnotify.domain.delivery import DeliveryPolicy
+from streamnotify.domain.run_steps import IngestPolicy, TasksPolicy
+from streamnotify.errors import SettingsError
+from streamnotify.render.policy import Brand, RenderPolicy
+from streamnotify.render.renderer import Renderer
+from streamnotify.settings import Settings
+from streamnotify.smtp.policy import SmtpPolicy, Tls
+from streamnotify.smtp.sender import Sender
+from streamnotify.stations import deliveries, ingest, mailboxes, tasks
+from streamnotify.stations.context import Station
+from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.topic_admin import TopicAdmin
+from streamnotify.wire.topic_layout import TopicLayout, layouts
+
+logger = logging.getLogger(__name__)
+
+
+def build_stations(loaded: Settings) -> tuple[Station, ...]:
+    """The stations, in the direction the data goes (DESIGN section 1).
+
+    Without a complete SMTP configuration they run all the same, and every mail is suppressed (SPEC section 4).
+
+    Raises:
+        SettingsError: if a policy refuses what the settings say.
+    """
+    placeholders = loaded.placeholder_domains
+    mailbox_policy = mailboxes.MailboxPolicy(loaded.recipient_hold, loaded.mail_max_age, frozenset(placeholders))
+    if not loaded.smtp_complete:
+        logger.warning("SMTP configuration incomplete. Email notifications will be disabled.")
+    try:
+        return (
+            ingest.station(IngestPolicy(max_event_age=loaded.max_event_age)),
+            tasks.station(TasksPolicy(run_retention=loaded.run_retention, placeholder_domains=placeholders)),
+            mailboxes.station(mailbox_policy, renderer(loaded)),
+            deliveries.station(DeliveryPolicy(), sender(loaded)),
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def renderer(loaded: Settings) -> Renderer | None:
+    """What turns notifications into mails; None if the SMTP configuration is incomplete."""
+    if not loaded.smtp_complete or loaded.smtp_from is None:
+        return None
+    brand = Brand(
+        name=loaded.brand_name,
+        team=loaded.brand_team,
+        colour=loaded.brand_colour,
+        logo_url=loaded.brand_logo,
+        footer=loaded.brand_footer,
+        reply_to=loaded.brand_reply_to,
+    )
+    policy = RenderPolicy(
+        sender=loaded.smtp_from,
+        brand=brand,
+        frontend_url=loaded.frontend_url,
+        link_test_run=loaded.link_test_run,
+        link_test_set=loaded.link_test_set,
+    )
+    return Renderer(policy)
+
+
+def sender(loaded: Settings) -> Sender | None:
+    """What hands mails to the relay; None if the SMTP configuration is incomplete."""
+    if not loaded.smtp_complete or loaded.smtp_host is None or loaded.smtp_from is None:
+        return None
+    policy = SmtpPolicy(
+        host=loaded.smtp_host,
+        sender=loaded.smtp_from,
+        port=loaded.smtp_port,
+        user=loaded.smtp_user,
+        password=settings.reveal(loaded.smtp_password),
+        tls=Tls(loaded.smtp_tls),
+        ca_file=str(loaded.smtp_ca_file) if loaded.smtp_ca_file else None,
+    )
+    return Sender(policy)
+
+
+def engine_config(loaded: Settings, data_dir: Path) -> EngineConfig:
+    """What the engine of this process is told.
+
+    Args:
+        loaded: the settings.
+        data_dir: the directory this worker has locked for its state.
+
+    Raises:
+        SettingsError: if a certificate file cannot be used.
+    """
+    try:
+        loaded.kafka_security.for_aiokafka()
+    except OSError as error:
+        raise SettingsError(f"KAFKA_SSL_CAFILE, _CERTFILE, _KEYFILE or _PASSWORD cannot be used: {error}") from error
+    return EngineConfig(
+        bootstrap_servers=loaded.kafka_bootstrap_servers,
+        app_id=f"{loaded.topic_prefix}{loaded.app_id}",
+        data_dir=data_dir,
+        security=loaded.kafka_security,
+        topic_prefix=loaded.topic_prefix,
+        partitions=loaded.partitions,
+        deployment_epoch=loaded.epoch,
+        health_bind=(loaded.health_bind.host, loaded.health_bind.port),
+    )
+
+
+def topics(loaded: Settings) -> tuple[TopicAdmin, tuple[TopicLayout, ...]]:
+    """The cluster, and the topics it should have.
+
+    Raises:
+        EngineFailure: if the cluster does not answer.
+    """
+    admin = TopicAdmin(loaded.kafka_bootstrap_servers, loaded.kafka_security)
+    replication = loaded.replication or admin.default_replication()
+    return admin, layouts(loaded.topic_prefix, loaded.app_id, loaded.partitions, replication)

@@ -1,0 +1,122 @@
+"""``streamnotify config``: the settings in force, where each comes from, and whether they work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import aiosmtplib
+import click
+from pydantic import SecretStr
+
+from streamnotify import settings
+from streamnotify.errors import StreamnotifyError
+from streamnotify.setting_values import format_duration
+from streamnotify.stream.topic_admin import TopicAdmin
+
+MASK = "********"
+_CHECK_TIMEOUT = timedelta(seconds=10)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Also connect to Kafka and to the mail relay.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+def command(check: bool, as_json: bool) -> None:
+    """Show every setting with its value, where that comes from (environment, .env or default) and its meaning. Secrets are masked.
+
+    Exit code 0 if all is well, 1 if a setting is wrong or, with --check, something does not answer.
+
+    \b
+    Example:
+      streamnotify config --check
+    """
+    loaded = settings.load()
+    checks = {"kafka": _kafka_answer(loaded), "smtp": _smtp_answer(loaded)} if check else {}
+    if as_json:
+        click.echo(json.dumps(_as_json(loaded, checks), indent=2))
+    else:
+        _print(loaded, checks)
+    raise SystemExit(1 if any(isinstance(answer, _Failure) for answer in checks.values()) else 0)
+
+
+def shown(value: Any) -> str:
+    """A setting's value as a person would write it; empty if it is not set."""
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+class _Failure(str):
+    """Why something does not answer."""
+
+
+def _as_json(loaded: settings.Settings, checks: dict[str, str]) -> dict[str, Any]:
+    sources = settings.sources(loaded)
+    listed = {
+        settings.name_of(field): {
+            "value": shown(getattr(loaded, field)) or None,
+            "source": source,
+            "meaning": settings.meaning_of(field),
+        }
+        for field, source in sources.items()
+    }
+    answers = {name: {"ok": not isinstance(answer, _Failure), "answer": str(answer)} for name, answer in checks.items()}
+    return {"settings": listed, "misspelt": settings.misspelt(), **({"checks": answers} if checks else {})}
+
+
+def _print(loaded: settings.Settings, checks: dict[str, str]) -> None:
+    section = None
+    for field, source in settings.sources(loaded).items():
+        if settings.section_of(field) != section:
+            section = settings.section_of(field)
+            click.secho(section, bold=True)
+        value = shown(getattr(loaded, field)) or "-"
+        meaning = click.style(settings.meaning_of(field), dim=True)
+        click.echo(f"  {settings.name_of(field):<34} {value:<26} {source:<11} {meaning}")
+    for name, meant in settings.misspelt().items():
+        click.secho(f"{name} is no setting; did you mean {meant}?", fg="yellow", err=True)
+    if not loaded.smtp_complete:
+        click.secho("SMTP configuration incomplete. Email notifications will be disabled.", fg="yellow", err=True)
+    for name, answer in checks.items():
+        failed = isinstance(answer, _Failure)
+        click.secho(f"{name}: {'FAILED, ' if failed else 'ok, '}{answer}", fg="red" if failed else "green")
+
+
+def _kafka_answer(loaded: settings.Settings) -> str:
+    try:
+        admin = TopicAdmin(loaded.kafka_bootstrap_servers, loaded.kafka_security, timeout=_CHECK_TIMEOUT)
+        return f"{loaded.kafka_bootstrap_servers} answers with {admin.brokers()} broker(s)"
+    except StreamnotifyError as error:
+        return _Failure(error)
+
+
+def _smtp_answer(loaded: settings.Settings) -> str:
+    if not loaded.smtp_complete:
+        return _Failure("SMTP_HOST, a sender address, or one of SMTP_USER and SMTP_PASSWORD is missing")
+    try:
+        return asyncio.run(_greet(loaded))
+    except (aiosmtplib.SMTPException, OSError) as error:
+        hint = "; SMTP_TLS=none for a local test server" if "STARTTLS" in str(error) else ""
+        return _Failure(f"{loaded.smtp_host}:{loaded.smtp_port} with SMTP_TLS={loaded.smtp_tls}: {error}{hint}")
+
+
+async def _greet(loaded: settings.Settings) -> str:
+    """Connect, secure and log in as the worker does; no mail is sent."""
+    relay = aiosmtplib.SMTP(
+        hostname=loaded.smtp_host,
+        port=loaded.smtp_port,
+        username=loaded.smtp_user,
+        password=settings.reveal(loaded.smtp_password),
+        use_tls=loaded.smtp_tls == "implicit",
+        start_tls=loaded.smtp_tls == "starttls",
+        timeout=_CHECK_TIMEOUT.total_seconds(),
+    )
+    async with relay:
+        user = f" and accepts {loaded.smtp_user}" if loaded.smtp_user else ""
+        return f"{loaded.smtp_host}:{loaded.smtp_port} answers{user}"

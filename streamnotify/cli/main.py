@@ -1,0 +1,85 @@
+"""The ``streamnotify`` command. A subcommand's module is imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from streamnotify import __version__
+from streamnotify.errors import StreamnotifyError
+
+
+@dataclass(frozen=True, slots=True)
+class Subcommand:
+    """Where a subcommand is: ``streamnotify/cli/<module>.py`` has a click command called ``command``.
+
+    Args:
+        module: the module's name.
+        extra: what must be installed for it besides the base, as in ``pip install 'streamnotify[worker]'``.
+        summary: its line in the list of commands.
+    """
+
+    module: str
+    extra: str
+    summary: str
+
+
+SUBCOMMANDS = {
+    "config": Subcommand("config", "worker", "Show the settings and where each comes from."),
+    "dead-letters": Subcommand("dead_letters", "worker", "Show the records that could not be used, and why."),
+    "demo": Subcommand("demo", "dev", "Show everything at work on this machine."),
+    "kafka": Subcommand("kafka", "worker", "Run an embedded Kafka, and its console tools on any Kafka."),
+    "topics": Subcommand("topics", "worker", "Compare or create the topics."),
+    "worker": Subcommand("worker", "worker", "Read the stream and send the mails."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose subcommands are those of the table above; errors of ours end it with one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        subcommand = SUBCOMMANDS.get(cmd_name)
+        return None if subcommand is None else _load(cmd_name, subcommand)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUBCOMMANDS[name].summary) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StreamnotifyError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _load(name: str, subcommand: Subcommand) -> click.Command:
+    try:
+        module = importlib.import_module(f"streamnotify.cli.{subcommand.module}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("streamnotify."):
+            raise
+        raise click.ClickException(
+            f"`streamnotify {name}` needs {error.name}, which is not installed: "
+            f"pip install 'streamnotify[{subcommand.extra}]'"
+        ) from error
+    command: click.Command = module.command
+    return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="streamnotify")
+def main() -> None:
+    """Turn a Kafka stream of task events into the right e-mail for the right person at the right time.
+
+    \b
+    Example:
+      streamnotify kafka start
+      streamnotify topics apply
+      streamnotify worker
+    """

@@ -1,0 +1,1 @@
+"""Embedded Kafka, demo and inbox: for a laptop, never for production."""

@@ -1,0 +1,1 @@
+"""The rules, pure: stdlib only, no await, no clock, no logging."""

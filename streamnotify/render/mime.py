@@ -1,0 +1,140 @@
+"""A mail's final bytes: 7-bit, CRLF, no line over 998, the same bytes for the same input (research/email.md 14-20).
+
+Written by hand because Python's ``email`` package picks a random boundary and turns long Message-IDs and URLs in
+headers into encoded-words.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+
+from streamnotify.render.cleaning import one_line
+
+_LINE = 76
+# 39 bytes of UTF-8 make an encoded-word of 64 characters, which leaves room for a header's name before it.
+_WORD_BYTES = 39
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An address with the name shown for it."""
+
+    address: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mime:
+    """A mail before it is bytes.
+
+    ``message_id`` is without angle brackets. ``boundary`` parts the bodies; it begins with ``=_``, which no encoded
+    body contains. ``machine_headers`` are written as they are: ids and URLs, never encoded, never folded.
+    """
+
+    sender: Mailbox
+    to: Mailbox
+    subject: str
+    at: datetime
+    message_id: str
+    boundary: str
+    text: str
+    html: str
+    reply_to: str | None = None
+    machine_headers: Sequence[tuple[str, str]] = ()
+
+
+def to_bytes(mail: Mime) -> bytes:
+    """The mail as multipart/alternative, text first. Only a non-ASCII local part in ``to`` makes a byte above 127."""
+    lines = [
+        *_header("From", _mailbox(mail.sender)),
+        *_header("To", _mailbox(mail.to)),
+        *(_header("Reply-To", [mail.reply_to]) if mail.reply_to else ()),
+        *_header("Subject", _words(one_line(mail.subject))),
+        f"Date: {format_datetime(mail.at)}",
+        f"Message-ID: <{mail.message_id}>",
+        *(f"{name}: {one_line(value)}" for name, value in mail.machine_headers),
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/alternative; boundary="{mail.boundary}"',
+        "",
+        *_part(mail.boundary, "plain", mail.text),
+        *_part(mail.boundary, "html", mail.html),
+        f"--{mail.boundary}--",
+        "",
+    ]
+    return "\r\n".join(lines).encode()
+
+
+def _part(boundary: str, subtype: str, content: str) -> Iterator[str]:
+    encoding, body = _encode(content)
+    yield f"--{boundary}"
+    yield f"Content-Type: text/{subtype}; charset=utf-8"
+    yield f"Content-Transfer-Encoding: {encoding}"
+    yield ""
+    yield body
+
+
+def _encode(content: str) -> tuple[str, str]:
+    """Quoted-printable where most is ASCII, else base64, which is shorter then."""
+    lines = content.replace("\r\n", "\n").replace("\r", "\n")
+    data = lines.encode()
+    if sum(byte > 127 for byte in data) * 6 > len(data):
+        name, body = "base64", base64.encodebytes(lines.replace("\n", "\r\n").encode()).rstrip()
+    else:
+        name, body = "quoted-printable", binascii.b2a_qp(data, istext=True)
+    return name, body.decode().replace("\n", "\r\n")
+
+
+def _header(name: str, words: Sequence[str]) -> Iterator[str]:
+    """A header of ``words``, folded between them where a line would grow too long."""
+    line = f"{name}:"
+    for word in words:
+        if len(line) + 1 + len(word) > _LINE and not line.endswith(":"):
+            yield line
+            line = ""
+        line += f" {word}"
+    yield line
+
+
+def _mailbox(mailbox: Mailbox) -> list[str]:
+    name = one_line(mailbox.name or "")
+    if not name:
+        return [mailbox.address]
+    if name.isascii() and len(name) <= 60 and "=?" not in name:
+        words = [name] if _ATOMS.fullmatch(name) else [_quoted(name)]
+    else:
+        words = list(_encoded_words(name))
+    return [*words, f"<{mailbox.address}>"]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _words(text: str) -> list[str]:
+    """Plain words, or encoded ones if the text is not ASCII or could be taken for encoded words."""
+    if text.isascii() and "=?" not in text:
+        return text.split(" ")
+    return list(_encoded_words(text))
+
+
+def _encoded_words(text: str) -> Iterator[str]:
+    """``text`` as RFC 2047 encoded-words of at most 75 characters; no character is torn apart."""
+    chunk = b""
+    for character in text:
+        encoded = character.encode()
+        if len(chunk) + len(encoded) > _WORD_BYTES:
+            yield _encoded_word(chunk)
+            chunk = b""
+        chunk += encoded
+    yield _encoded_word(chunk)
+
+
+def _encoded_word(chunk: bytes) -> str:
+    return f"=?utf-8?b?{base64.b64encode(chunk).decode()}?="

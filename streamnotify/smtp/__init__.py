@@ -1,0 +1,1 @@
+"""Bytes to a relay: session, pool, classification."""

@@ -1,0 +1,54 @@
+"""How the relay is reached (SPEC section 8)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from streamnotify.domain.hosts import is_loopback
+
+
+class Tls(enum.StrEnum):
+    """How the connection is encrypted. None of them ever falls back to another."""
+
+    STARTTLS = "starttls"  # plain at first, upgraded before anything is told; required, never opportunistic
+    IMPLICIT = "implicit"  # encrypted from the first byte, usually on port 465
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpPolicy:
+    """The relay and how patiently it is used.
+
+    ``sender`` is the envelope's address; its domain is what we call ourselves in EHLO. ``ca_file`` is a PEM file of
+    authorities to trust instead of the system's. ``data_timeout`` is how long the answer to the final dot may take:
+    a shorter one than RFC 5321 4.5.3.2.6 asks for causes duplicates. ``idle_close`` is shorter than the 10 s after
+    which SES hangs up (research/email.md item 28).
+
+    Raises:
+        ValueError: if only one of user and password is given, or a password would go over an open line.
+    """
+
+    host: str
+    sender: str
+    port: int = 587
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: Tls = Tls.STARTTLS
+    ca_file: str | None = None
+    at_once: int = 4
+    mails_per_connection: int = 100
+    idle_close: timedelta = timedelta(seconds=8)
+    max_age: timedelta = timedelta(seconds=300)
+    connect_timeout: timedelta = timedelta(seconds=30)
+    command_timeout: timedelta = timedelta(seconds=60)
+    data_timeout: timedelta = timedelta(seconds=600)
+    reset_timeout: timedelta = timedelta(seconds=5)
+    quit_timeout: timedelta = timedelta(seconds=2)
+
+    def __post_init__(self) -> None:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("SMTP_USER and SMTP_PASSWORD: both or neither are allowed")
+        if self.tls is Tls.NONE and self.password is not None and not is_loopback(self.host):
+            raise ValueError(f"SMTP_TLS=none: a password is refused unless SMTP_HOST is loopback, not {self.host!r}")

@@ -1,0 +1,1 @@
+"""One module per station of the way of the data (DESIGN section 1)."""

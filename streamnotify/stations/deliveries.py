@@ -1,0 +1,159 @@
+"""The deliveries station: each mail is attempted until the relay has taken or refused it, or it has expired.
+
+The ledger remembers what became of each mail for 30 days, so that no mail goes out twice (DESIGN section 9,
+"Attempts"). An attempt itself runs outside the station; its result comes back as a record.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from streamnotify.domain import delivery
+from streamnotify.domain.delivery import AttemptResult, Delivery, DeliveryPolicy, DeliveryState, Outcome, OutgoingMail
+from streamnotify.errors import StateError
+from streamnotify.stations.context import Attempt, Context, Due, Performer, Station
+from streamnotify.wire.commands import DeliverMail, RecordResult
+from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
+from streamnotify.wire.rows import Row
+from streamnotify.wire.topics import NOTIFICATION_STATUS, OUTBOX
+
+log = logging.getLogger(__name__)
+
+LEDGER = Row(b"l", Delivery)  # key: notification_id; kept 30 d after the end
+MAIL = Row(b"m", OutgoingMail)  # key: notification_id; until the end
+
+
+class MailSender(Protocol):
+    """Hands mails to a relay; :class:`streamnotify.smtp.sender.Sender` does."""
+
+    @property
+    def at_once(self) -> int:
+        """How many mails it sends side by side."""
+
+    async def send(self, mail: OutgoingMail, attempt: int, check_lease: Callable[[], None]) -> AttemptResult:
+        """Try once; call ``check_lease`` right before MAIL and right before the final dot."""
+
+
+def station(policy: DeliveryPolicy, sender: MailSender | None) -> Station:
+    """The deliveries station.
+
+    Args:
+        policy: when to try again and how long to remember.
+        sender: None if the SMTP settings are incomplete; mails from before then wait for better ones.
+    """
+    return Station(
+        "deliveries",
+        inputs=(OUTBOX,),
+        handle=partial(handle, policy),
+        rows=(LEDGER, MAIL),
+        performer=performer(sender),
+    )
+
+
+def performer(sender: MailSender | None) -> Performer:
+    """Hands the mail of an attempt to the relay; the result goes back to the station."""
+
+    async def perform(attempt: Attempt) -> RecordResult:
+        mail = attempt.rows.get(MAIL, attempt.key)
+        if mail is None:
+            raise StateError(f"attempt {attempt.number} of {attempt.key} is open, but its mail is gone")
+        if sender is None:
+            text = "SMTP configuration incomplete"
+            return RecordResult(
+                AttemptResult(attempt.key, attempt.number, Outcome.DEFERRED, reason="smtp_not_configured", text=text)
+            )
+        return RecordResult(await sender.send(mail, attempt.number, attempt.check_lease))
+
+    return Performer(perform, at_once=sender.at_once if sender is not None else 1)
+
+
+def handle(policy: DeliveryPolicy, command: DeliverMail | RecordResult | Due, ctx: Context) -> None:
+    """A mail has come in, an attempt has ended, or a mail's wait (or the ledger's memory of it) is over."""
+    if isinstance(command, DeliverMail):
+        _take_in(policy, command.mail, ctx)
+    elif isinstance(command, RecordResult):
+        _record(policy, command.result, ctx)
+    else:
+        _look_again(policy, command.key, ctx)
+
+
+def _take_in(policy: DeliveryPolicy, mail: OutgoingMail, ctx: Context) -> None:
+    if ctx.get(LEDGER, mail.notification_id) is not None:
+        log.info("Email %s to %s came again and is not sent again", mail.notification_id, mail.to)
+        return
+    ctx.put(MAIL, mail.notification_id, mail)
+    _enter(policy, delivery.begin(mail, ctx.now), mail, ctx)
+
+
+def _record(policy: DeliveryPolicy, result: AttemptResult, ctx: Context) -> None:
+    ledger, mail = ctx.get(LEDGER, result.notification_id), ctx.get(MAIL, result.notification_id)
+    if ledger is None or mail is None:
+        return
+    resolved = delivery.resolve(ledger, result, mail, ctx.now, policy)
+    if resolved is None:
+        return
+    if result.outcome is Outcome.SENT:
+        log.info("Task completion email sent successfully to %s for task %s", mail.to, mail.task_id)
+    else:
+        level = logging.ERROR if result.outcome is Outcome.FAILED else logging.WARNING
+        log.log(level, "Failed to send task completion email to %s: %s", mail.to, _described(result))
+    _enter(policy, resolved, mail, ctx, result)
+
+
+def _look_again(policy: DeliveryPolicy, notification_id: str, ctx: Context) -> None:
+    ledger, mail = ctx.get(LEDGER, notification_id), ctx.get(MAIL, notification_id)
+    if ledger is not None and ledger.state.is_final:
+        ctx.delete(LEDGER, notification_id)
+    elif ledger is not None and mail is not None:
+        again = delivery.retry(ledger, mail, ctx.now)
+        if again is not None:
+            _enter(policy, again, mail, ctx)
+
+
+def _enter(
+    policy: DeliveryPolicy, ledger: Delivery, mail: OutgoingMail, ctx: Context, result: AttemptResult | None = None
+) -> None:
+    """Write the delivery's new state and do what it asks for."""
+    key = mail.notification_id
+    ctx.put(LEDGER, key, ledger)
+    if ledger.state is DeliveryState.ATTEMPTING:
+        ctx.wake(LEDGER, key, None)
+        ctx.start(key, ledger.attempt)
+        return
+    if ledger.state is DeliveryState.EXPIRED:
+        late = f"{mail.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        log.error("Email to %s for task %s expired: not delivered by %s", mail.to, mail.task_id, late)
+    if ledger.state.is_final:
+        ctx.delete(MAIL, key)
+    ctx.wake(LEDGER, key, ctx.now + policy.keep_for if ledger.state.is_final else ledger.next_at)
+    ctx.emit(NOTIFICATION_STATUS, key, _status(ledger, mail, ctx, result))
+
+
+def _status(ledger: Delivery, mail: OutgoingMail, ctx: Context, result: AttemptResult | None) -> NotificationStatus:
+    return NotificationStatus(
+        notification_id=mail.notification_id,
+        status=NotificationStep(ledger.state.value),
+        reason=result.reason if result is not None else None,
+        kind=mail.kind,
+        task_name=mail.task_name,
+        task_id=mail.task_id,
+        to=mail.to,
+        user_id=mail.user_id,
+        organization_id=mail.organization_id,
+        subject=mail.subject,
+        message_id=mail.message_id,
+        attempt=ledger.attempt,
+        smtp_stage=result.stage if result is not None else None,
+        smtp_code=result.code if result is not None else None,
+        next_at=ledger.next_at,
+        at=ctx.now,
+    )
+
+
+def _described(result: AttemptResult) -> str:
+    """Reason, code and the relay's words, as far as there are any."""
+    parts = (result.reason, None if result.code is None else str(result.code), result.text)
+    return " ".join(part for part in parts if part)

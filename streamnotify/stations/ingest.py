@@ -1,0 +1,228 @@
+"""ingest: is it a valid task event? Then what it says goes to the run it is about (DESIGN section 1)."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from streamnotify.domain.run_steps import IngestPolicy
+from streamnotify.domain.runs import (
+    Details,
+    Notify,
+    RunContext,
+    RunError,
+    RunUpdate,
+    Step,
+    fold,
+    update_from_event,
+)
+from streamnotify.domain.status import Rank
+from streamnotify.errors import BadRecord
+from streamnotify.stations.context import Context, Folding, Record, Station
+from streamnotify.wire.cloudevents import NO_ATTRIBUTES, Attributes, open_cloudevent, open_unmarked
+from streamnotify.wire.commands import MergeRun
+from streamnotify.wire.cuts import RESULT_BYTES, cut_error, cut_result
+from streamnotify.wire.fields import NAME_LENGTH, digits
+from streamnotify.wire.reading import near_miss
+from streamnotify.wire.task_event import EventContext, EventError, NotifyOptions, TaskEvent, parse
+from streamnotify.wire.task_event_fast import FastContext, FastError, FastNotify, FastTaskEvent, parse_fast
+from streamnotify.wire.topics import TASK_EVENTS, TASKS
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_REDELIVERY_S = 60.0
+SILENT = Notify(wanted=False)
+_OPTED_IN = Notify()
+
+_RUNNING, _ENDED = int(Rank.RUNNING), int(Rank.ENDED)
+_EVENT_FIELDS = tuple(TaskEvent.model_fields)
+_NOTIFY_FIELDS = tuple(NotifyOptions.model_fields)
+_CONTEXT_FIELDS = tuple(EventContext.model_fields)
+_NOTHING = (None,) * 7
+_NAMES_REMEMBERED = 1000  # misspelt names; beyond that they are somebody's data
+
+
+@dataclass(slots=True)
+class Oddities:
+    """What was odd about accepted events, counted: misspelt field names, and results that were cut."""
+
+    misspelt: Counter[str] = field(default_factory=Counter)
+    results_cut: int = 0
+
+
+def station(policy: IngestPolicy, oddities: Oddities | None = None) -> Station:
+    """The ingest station; ``oddities`` is counted up as events come in."""
+    seen = Oddities() if oddities is None else oddities
+
+    def handle(record: Record, ctx: Context) -> None:
+        update = read_update(record, policy, seen)
+        ctx.emit(TASKS, update.task_name, MergeRun(update))
+
+    return Station("ingest", (TASK_EVENTS,), handle, folding=Folding(_identity, _combine))
+
+
+def _identity(command: MergeRun) -> Hashable:
+    return command.update.task_name, command.update.task_id
+
+
+def _combine(a: MergeRun, b: MergeRun) -> MergeRun | None:
+    folded = fold(a.update, b.update)
+    return None if folded is None else MergeRun(folded)
+
+
+def read_update(record: Record, policy: IngestPolicy, oddities: Oddities) -> RunUpdate:
+    """What a record of task-events says about which run.
+
+    Raises:
+        BadRecord: if it is no task event.
+    """
+    opened = open_cloudevent(record.value, record.headers) if record.headers else None
+    fast = parse_fast(record.value) if opened is None else None
+    if fast is not None:
+        try:
+            return _update(fast, record, NO_ATTRIBUTES, policy, oddities)
+        except ValueError:
+            pass  # the model finds the same, and says it in words for a person
+    opened = opened or open_unmarked(record.value)
+    event = parse(record.value if opened is None else opened.data)
+    _look_for_misspelt(event, oddities)
+    return _update(event, record, NO_ATTRIBUTES if opened is None else opened.attributes, policy, oddities)
+
+
+def _update(
+    event: TaskEvent | FastTaskEvent, record: Record, attributes: Attributes, policy: IngestPolicy, oddities: Oddities
+) -> RunUpdate:
+    """An event as an update. Its fields win over a CloudEvent's ``attributes``."""
+    position = f"{record.partition}-{record.offset}"
+    event_id = _id(event.event_id) or attributes.id or position
+    published_at = _published_at(record)
+    occurred_at = _utc(event.occurred_at or attributes.time, "occurred_at") or published_at
+    return update_from_event(
+        _id(event.task_name) or "",
+        _id(event.task_id) or f"{position}-{record.timestamp}",
+        _step(event, event_id, occurred_at, stale=published_at - occurred_at > policy.max_event_age),
+        submitted_at=_utc(event.submitted_at, "submitted_at"),
+        queued_at=_utc(event.queued_at, "queued_at"),
+        started_at=_utc(event.started_at, "started_at"),
+        details=_details(event, event_id, occurred_at, oddities),
+    )
+
+
+def _step(event: TaskEvent | FastTaskEvent, event_id: str, occurred_at: datetime, stale: bool) -> Step:
+    status = event.status
+    rank = status.rank
+    finished_at = duration_s = redelivery_s = None
+    if rank > _RUNNING:
+        if event.final is False and rank == _ENDED:
+            rank = Rank.ATTEMPT_ENDED
+        finished_at = _utc(event.finished_at, "finished_at") or occurred_at
+        duration_s = event.duration_s if event.duration_s is not None and event.duration_s >= 0 else None
+    elif rank == _RUNNING and event.interrupted:
+        redelivery_s = DEFAULT_REDELIVERY_S if event.redelivery_s is None else event.redelivery_s
+    return Step(event.attempt or 1, rank, status, occurred_at, event_id, finished_at, duration_s, redelivery_s, stale)
+
+
+def _details(
+    event: TaskEvent | FastTaskEvent, event_id: str, occurred_at: datetime, oddities: Oddities
+) -> tuple[Details, ...]:
+    result = event.result
+    details = Details(
+        occurred_at,
+        event_id,
+        None if event.notify is None else _notify(event.notify),
+        _id(event.user_id),
+        _id(event.organization_id),
+        event.display_name or None,
+        None if event.context is None else _context(event.context),
+        None if event.error is None else _error(event.error),
+        None if result is None else _result(result, event.task_name, oddities),
+    )
+    return () if details[2:] == _NOTHING else (details,)
+
+
+def _id(given: str | int | None) -> str | None:
+    """An id as text; an empty one is none.
+
+    Raises:
+        ValueError: if it is an integer of too many digits.
+    """
+    if given is None or isinstance(given, str):
+        return given or None
+    return digits(given)
+
+
+def _notify(notify: bool | NotifyOptions | FastNotify) -> Notify:
+    if isinstance(notify, bool):
+        return _OPTED_IN if notify else SILENT
+    return Notify(
+        True,
+        notify.template or None,
+        notify.subject_template or None,
+        notify.email,
+        notify.name or None,
+        _OPTED_IN.on if notify.on is None else tuple(outcome.value for outcome in notify.on),
+        bool(notify.urgent),
+    )
+
+
+def _context(context: EventContext | FastContext) -> RunContext | None:
+    said = RunContext(context.model or None, context.type or context.ingestor_type or None, _id(context.id))
+    return said if any(said) else None
+
+
+def _error(error: str | EventError | FastError) -> RunError | None:
+    if isinstance(error, str):
+        said = cut_error(error)
+    else:
+        said = cut_error(error.message, error.type, error.cause, error.traceback)
+    return said if any(said) else None
+
+
+def _result(result: Any, task_name: str | int, oddities: Oddities) -> str | None:
+    cut = cut_result(result)
+    if cut is None or cut.dropped:
+        oddities.results_cut += 1
+        what = "it" if cut is None else ", ".join(repr(key[:64]) for key in cut.dropped[:10])
+        logger.warning("result of task %s is over %d bytes: dropped %s", task_name, RESULT_BYTES, what)
+    return None if cut is None else cut.text
+
+
+def _published_at(record: Record) -> datetime:
+    try:
+        return datetime.fromtimestamp(record.timestamp / 1000, UTC)
+    except (OverflowError, ValueError):
+        raise BadRecord(f"the record's Kafka timestamp {record.timestamp} is no time") from None
+
+
+def _utc(at: datetime | None, field: str) -> datetime | None:
+    if at is None or at.tzinfo is UTC:
+        return at
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise BadRecord("this instant does not exist in UTC", field) from None
+
+
+def _look_for_misspelt(event: TaskEvent, oddities: Oddities) -> None:
+    """Count unknown fields that were probably meant to be known ones, and say so once per name."""
+    _look_among(event.model_extra, _EVENT_FIELDS, oddities)
+    if isinstance(event.notify, NotifyOptions):
+        _look_among(event.notify.model_extra, _NOTIFY_FIELDS, oddities)
+    if event.context is not None:
+        _look_among(event.context.model_extra, _CONTEXT_FIELDS, oddities)
+
+
+def _look_among(unknown: dict[str, object] | None, known: tuple[str, ...], oddities: Oddities) -> None:
+    for name in unknown or ():
+        meant = near_miss(name[:NAME_LENGTH], known)
+        if meant is None:
+            continue
+        if name not in oddities.misspelt:
+            if len(oddities.misspelt) >= _NAMES_REMEMBERED:
+                continue
+            logger.warning("unknown field %r in a task event: did you mean %s?", name[:NAME_LENGTH], meant)
+        oddities.misspelt[name] += 1

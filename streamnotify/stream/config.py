@@ -1,0 +1,59 @@
+"""What the engine is told at its start."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from streamnotify.stream.security import KafkaSecurity
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Settings of one engine process.
+
+    Args:
+        bootstrap_servers: ``host:port,...`` of the Kafka cluster.
+        app_id: consumer group and first part of internal names, topic prefix included.
+        data_dir: directory of this worker's RocksDB state; no other process may use it.
+        security: how we prove ourselves.
+        topic_prefix: put before every public topic's name.
+        partitions: partition count of the internal topics.
+        deployment_epoch: raised by an operator to have records handled again on purpose (DESIGN 3.8).
+        health_bind: host and port of /livez, /readyz and /metrics; None for no health server.
+        session_timeout: after this silence the group gives our partitions to others.
+        heartbeat: how often we tell the group that we live.
+    """
+
+    bootstrap_servers: str
+    app_id: str
+    data_dir: Path
+    security: KafkaSecurity = field(default_factory=KafkaSecurity)
+    topic_prefix: str = ""
+    partitions: int = 8
+    deployment_epoch: int = 0
+    health_bind: tuple[str, int] | None = None
+    session_timeout: timedelta = timedelta(seconds=10)
+    heartbeat: timedelta = timedelta(seconds=2)
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """Arguments every aiokafka client of ours starts with."""
+        return {"bootstrap_servers": self.bootstrap_servers, **_for_aiokafka(self.security)}
+
+    def topic_name(self, name: str, *, internal: bool) -> str:
+        """The name on the broker of a topic's logical name (DESIGN section 9, "Codecs")."""
+        return f"{self.app_id}-{name}" if internal else f"{self.topic_prefix}{name}"
+
+    def changelog_name(self, station: str) -> str:
+        """The changelog of a station's table, as Faust names it."""
+        return f"{self.app_id}-{station}-changelog"
+
+
+@functools.cache
+def _for_aiokafka(security: KafkaSecurity) -> Mapping[str, Any]:
+    return security.for_aiokafka()  # once: reading certificates takes a while, and clients share the context

@@ -1,0 +1,136 @@
+"""How records are read: Faust's consumer with its commits made honest (DESIGN 3.1, 3.2).
+
+Together with fetching.py and takeover.py the only module that touches private parts of Faust.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
+from faust.transport.utils import DefaultSchedulingStrategy
+from faust.types import TP
+
+from streamnotify.stream.fetching import FetchingThread
+
+Positions = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
+
+
+class MicroBatch:
+    """One poll's records of a partition, in the shape of the record Faust expects; its offset is the last one's.
+
+    ``value`` is the list of records.
+    """
+
+    __slots__ = ("headers", "key", "offset", "partition", "timestamp", "timestamp_type", "topic", "value")
+    checksum = None
+    serialized_key_size = 0
+    serialized_value_size = 0
+
+    def __init__(self, records: list[Any]) -> None:
+        last = records[-1]
+        self.topic, self.partition, self.offset = last.topic, last.partition, last.offset
+        self.timestamp, self.timestamp_type, self.headers = last.timestamp, last.timestamp_type, ()
+        self.key, self.value = None, records
+
+
+class MicroBatches(DefaultSchedulingStrategy):
+    """Merges a poll's records per partition, on source topics only: changelogs are recovered record by record."""
+
+    topics: ClassVar[set[str]] = set()
+
+    def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
+        """The poll's records in the order they are delivered."""
+        return super().iterate(
+            {tp: [MicroBatch(rs)] if rs and tp.topic in self.topics else rs for tp, rs in records.items()}
+        )
+
+
+class _NoReadOffset(defaultdict[TP, Any]):
+    """Faust drops records below its read offset and invents gaps above it; without one it does neither."""
+
+    def __getitem__(self, tp: TP) -> None:
+        return None
+
+
+class OrderedCommitConsumer(FaustConsumer):
+    """Commits the contiguous prefix of acked messages whatever their offsets, and never polls during a seek.
+
+    Faust's own bookkeeping assumes one offset per message: with micro-batches it commits one batch per interval, or
+    past a batch that was not acked (research/faust.md rules 1 and 2). ``positions`` (set by the engine before the
+    start) answers where each assigned source partition is to be read from; every position is sought.
+    """
+
+    positions: ClassVar[Positions]
+    before_revocation: ClassVar[Callable[[], Awaitable[None]]]
+
+    def __init__(self, transport: Any, callback: Callable[[Any], Awaitable[None]], *args: Any, **kwargs: Any) -> None:
+        self._in_flight: defaultdict[TP, deque[int]] = defaultdict(deque)
+        self._seek_count = self._polled_at_seek = 0
+
+        async def deliver(message: Any) -> None:
+            if self._polled_at_seek != self._seek_count:
+                return  # fetched before a seek
+            if self.app.topics.acks_enabled_for(message.topic):
+                self._in_flight[message.tp].append(message.offset)
+            await callback(message)
+
+        super().__init__(transport, deliver, *args, **kwargs)
+        self._read_offset = _NoReadOffset()
+        self._fetch_lock = asyncio.Lock()
+
+    def _new_consumer_thread(self) -> FetchingThread:
+        return FetchingThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        async with self._fetch_lock:
+            self._polled_at_seek = self._seek_count
+            return await super()._getmany(active_partitions, timeout)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Gaps of compaction and transaction markers need no bookkeeping here."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        flight, acked, last = self._in_flight[tp], self._acked_index[tp], None
+        while flight and flight[0] in acked:
+            last = flight.popleft()
+        if last is None:
+            return None
+        self._acked[tp][:] = [offset for offset in self._acked[tp] if offset > last]
+        self._acked_index[tp] = set(self._acked[tp])
+        return last + 1
+
+    async def perform_seek(self) -> None:
+        """Seek every assigned source partition to where the engine says it must go on."""
+        async with self._fetch_lock:
+            self._seek_count += 1  # what was fetched is stale
+            self._in_flight.clear()
+            self._acked.clear()
+            self._acked_index.clear()
+            positions = await type(self).positions({tp for tp in self.assignment() if tp.topic in MicroBatches.topics})
+            self._committed_offset.update(positions)
+            await self._thread.seek_wait(positions)
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seek, with no poll on its way."""
+        async with self._fetch_lock:
+            self._seek_count += 1
+            await super().seek_wait(partitions)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let go: attempts first, then what is acked is committed (Faust would forget it)."""
+        await type(self).before_revocation()
+        await self.commit()
+        for tp in revoked:
+            self._in_flight.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Never pause one partition: Faust would then sleep up to 1 s (research/faust.md rule 4)."""
+
+    def highwater(self, tp: TP) -> int:
+        """The end offset as last fetched; 0 while unknown (Faust's sensors fail on None)."""
+        return super().highwater(tp) or 0

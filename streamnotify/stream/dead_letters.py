@@ -1,0 +1,60 @@
+"""Dead letters: records that could not be used, with bytes and headers untouched (DESIGN 3.12, SPEC 2.4)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aiokafka import TopicPartition
+
+from streamnotify.errors import BadRecord
+from streamnotify.stations.context import Record, Station
+from streamnotify.stream.layers import RECORD_ID, Emission
+from streamnotify.stream.metrics import DEAD_LETTERS as COUNTED
+from streamnotify.wire.dead_letter import ERROR_CLASS, REPLAY_COUNT, dead_letter_headers
+from streamnotify.wire.topics import DEAD_LETTERS
+
+
+def emission(station: Station, record: Record, failure: Exception, attempts: int, identity: bytes) -> Emission:
+    """The dead letter of a record.
+
+    Args:
+        station: which could not use it.
+        record: as it lies in the log.
+        failure: why; a BadRecord names the field.
+        attempts: how often it was handled.
+        identity: of the record, so that a repetition of the dead letter can be told.
+    """
+    replayed = next((int(value) for name, value in record.headers if name == REPLAY_COUNT and value.isdigit()), 0)
+    headers = dead_letter_headers(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        stage=station.name,
+        error=failure,
+        attempts=attempts,
+        failed_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),  # the record's: no handler reads a clock
+        replay_count=replayed,
+    )
+    COUNTED.labels(station.name, dict(headers)[ERROR_CLASS].decode()).inc()
+    own = [(name, value) for name, value in record.headers if name != REPLAY_COUNT]
+    record_id = (RECORD_ID, b"%s%d/dead" % (identity, record.offset))
+    return Emission(DEAD_LETTERS, record.key, record.value, [*own, *headers, record_id])
+
+
+class Expired:
+    """Stands for records that are gone: offsets ``first`` to ``last`` of a partition."""
+
+    key = None
+    value = None
+    headers = ()
+    timestamp = 0
+
+    def __init__(self, tp: TopicPartition, first: int, last: int) -> None:
+        self.topic, self.partition, self.offset, self.last = tp.topic, tp.partition, first, last
+
+
+def expired(station: Station, tp: TopicPartition, first: int, last: int) -> Emission:
+    """The dead letter that says which records of a public topic expired before they were read (DESIGN 3.2)."""
+    lost = BadRecord(f"lost {first}..{last}: these records expired before they were read")
+    identity = f"{station.name}/{tp.topic}/{tp.partition}/".encode()
+    return emission(station, Expired(tp, first, last), lost, 0, identity)

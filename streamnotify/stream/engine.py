@@ -1,0 +1,169 @@
+"""The engine: all stations on one Faust app in one process; docs/engine.md says where each rule lives."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import mode
+from aiokafka import AIOKafkaProducer
+from faust.tables.manager import TableManager
+
+from streamnotify.stations.context import Station
+from streamnotify.stream import topic_ids
+from streamnotify.stream.attempts import AttemptPool
+from streamnotify.stream.chunk import Chunk
+from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.consumer import MicroBatches, OrderedCommitConsumer
+from streamnotify.stream.faust_app import faust_app, stateful_table
+from streamnotify.stream.fetching import FetchingThread
+from streamnotify.stream.lanes import NO_STORE, Lanes
+from streamnotify.stream.lease import Lease
+from streamnotify.stream.metrics import HEARTBEAT_AGE, PARTITIONS_OWNED
+from streamnotify.stream.partitions import OwnedPartition, Ownership
+from streamnotify.stream.positions import Positions
+from streamnotify.stream.processor import Processor
+from streamnotify.stream.store import share_cache
+from streamnotify.stream.takeover import Takeover
+from streamnotify.stream.ticker import Ticker
+from streamnotify.stream.writer import Writer, new_producer
+
+logger = logging.getLogger(__name__)
+
+
+class Engine:
+    """Runs stations on Kafka until stopped. One per process: Faust's consumer is configured on classes.
+
+    Args:
+        stations: what to run; topics exist already.
+        config: how.
+    """
+
+    def __init__(self, stations: Sequence[Station], config: EngineConfig) -> None:
+        self._stations = stations
+        self._config = config
+        self.lease = Lease(config.session_timeout.total_seconds() / 2)
+        self.ownership = Ownership()
+        self.app = faust_app(config)
+        self._pools: list[AttemptPool] = []
+        self._background: list[Awaitable[None]] = []
+        self.failure: BaseException | None = None
+        self._failed = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether partitions are assigned, their state is restored, and records flow."""
+        return bool(self.app.tables.actives_ready) and not self.app.rebalancing and not self._failed.is_set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop`` is set; then finish what is under way and leave the group.
+
+        Raises:
+            StreamnotifyError, aiokafka.errors.KafkaError, ...: what ended it, if it was not ``stop``. The process must
+                end then: nothing that is still in memory may be written any more.
+        """
+        producer = new_producer(self._config)
+        await producer.start()
+        self._assemble(producer, await asyncio.to_thread(topic_ids.read, self._config, self._stations))
+        self.app.finalize()
+        background = [asyncio.create_task(self._guard(task)) for task in self._background]
+        await self.app.start()
+        await _first(stop.wait(), self._failed.wait(), self.app.wait_until_stopped())
+        if self.failure is None and self.app.crash_reason is not None:
+            self.failure = self.app.crash_reason
+        if self.failure is not None:
+            raise self.failure
+        logger.info("stopping: finishing what is under way")
+        await self._suspend_attempts()
+        for task in background:
+            task.cancel()
+        await self.app.stop()
+        await producer.stop()
+
+    async def crash(self, failure: BaseException) -> None:
+        """End the engine: infrastructure errors are for the supervisor (DESIGN 3.12)."""
+        if self.failure is None:
+            self.failure = failure
+        self._failed.set()
+
+    def _assemble(self, producer: AIOKafkaProducer, ids: topic_ids.CurrentIds) -> None:
+        config, app = self._config, self.app
+        writer = Writer(producer, config, self.lease.check_pulse)
+        stateful = [station for station in self._stations if station.rows]
+        tables = {station.name: stateful_table(app, station, config) for station in stateful}
+        share_cache(tables)
+        takeover = Takeover(config, stateful, tables, producer, writer, self.ownership)
+        takeover.hook_into(cast(TableManager, app.tables).recovery, self.crash)
+        self._pools = [
+            AttemptPool(station, self.ownership, writer, self.lease, config, self.crash)
+            for station in stateful
+            if station.performer is not None
+        ]
+        self._hook_consumer(Positions(self._stations, config, self.ownership, writer))
+        for station in self._stations:
+            stateless = _stateless_processors(station, ids)
+            lanes = Lanes(station, self.ownership, writer, stateless, takeover.renew, self._chunk_done, self.crash)
+            self._agent(station, lanes)
+        self._background = [self.lease.keep_pulse(), Ticker(self.ownership, writer, config).run(), self._watch()]
+
+    def _agent(self, station: Station, lanes: Lanes) -> None:
+        names = [self._config.topic_name(topic.name, internal=topic.internal) for topic in station.inputs]
+        MicroBatches.topics.update(names)
+        topic = self.app.topic(*names, key_type=bytes, value_serializer="raw")
+
+        async def agent(stream: Any) -> None:
+            await lanes.run(stream)
+
+        self.app.agent(topic, name=station.name, supervisor_strategy=mode.CrashingSupervisor)(agent)
+
+    def _hook_consumer(self, positions: Positions) -> None:
+        OrderedCommitConsumer.positions = staticmethod(positions.of)
+        OrderedCommitConsumer.before_revocation = staticmethod(self._suspend_attempts)
+        FetchingThread.on_heartbeat = staticmethod(self.lease.heartbeat_answered)
+        cast(Any, self.app.transport).Consumer = OrderedCommitConsumer
+
+    def _chunk_done(self, partition: OwnedPartition, chunk: Chunk) -> None:
+        for pool in self._pools:
+            if pool.station is partition.station:
+                pool.on_chunk(partition, chunk)
+
+    async def _suspend_attempts(self) -> None:
+        for pool in self._pools:
+            await pool.suspend()
+
+    async def _watch(self) -> None:
+        """Resume attempts after a rebalance, and keep the gauges."""
+        while True:
+            if self.ready:
+                for pool in self._pools:
+                    pool.resume()
+            PARTITIONS_OWNED.set(len(list(self.ownership)))
+            HEARTBEAT_AGE.set(self.lease.heartbeat_age)
+            await asyncio.sleep(0.1)
+
+    async def _guard(self, task: Awaitable[None]) -> None:
+        try:
+            await task
+        except Exception as exc:  # noqa: BLE001 - whatever it was, the process must end
+            await self.crash(exc)
+
+
+def _stateless_processors(station: Station, ids: topic_ids.CurrentIds) -> Callable[[int], Processor]:
+    """Makes (and keeps) the processor of each partition of a stateless station."""
+    made: dict[int, Processor] = {}
+
+    def processor(number: int) -> Processor:
+        if number not in made:
+            made[number] = Processor(station, ids.identity(station, number), NO_STORE)
+        return made[number]
+
+    return processor
+
+
+async def _first(*waiting: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(each) for each in waiting]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()

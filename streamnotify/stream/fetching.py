@@ -1,0 +1,90 @@
+"""The consumer's thread: what reaches aiokafka's fetcher and when (research/latency.md A, B, C).
+
+Touches private parts of Faust's consumer thread and aiokafka's fetcher; tests/stream/test_faust_parts.py breaks when
+they change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import aiokafka
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+
+PACE = 0.003  # seconds between two fetches of a node, so that one answer carries every partition
+FETCH_WAIT_MS = 500  # a missed wake-up of the fetcher costs at most this
+
+
+class FetchingThread(AIOKafkaConsumerThread):
+    """Faust's consumer thread with read-committed isolation, real pausing, paced fetches and watched heartbeats."""
+
+    on_heartbeat: ClassVar[Callable[[], None]]
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # Faust reads aborted transactions of publishers
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    async def on_start(self) -> None:
+        """Start the aiokafka consumer and hook into it before anything is assigned."""
+        self._passed_on: tuple[Any, Any] = (None, None)
+        await super().on_start()
+        consumer = self._ensure_consumer()
+        _pace_fetches(consumer._fetcher)
+        self._watch_heartbeats(consumer._coordinator)
+
+    def _watch_heartbeats(self, coordinator: Any) -> None:
+        beat = coordinator._do_heartbeat
+
+        async def watched() -> bool:
+            answered = bool(await beat())
+            if answered:
+                type(self).on_heartbeat()
+            return answered
+
+        coordinator._do_heartbeat = watched
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
+    ) -> Any:
+        self._pass_on_pauses(consumer, active_partitions)
+        return await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+
+    def _pass_on_pauses(self, consumer: Any, active_partitions: Any) -> None:
+        """Faust's pause edits only its own set: aiokafka would go on fetching our changelogs, and block on them."""
+        subscription = consumer._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        if assignment is None or active_partitions is None:
+            return
+        wanted = frozenset(active_partitions)
+        if self._passed_on == (assignment, wanted):
+            return
+        self._passed_on = (assignment, wanted)
+        for tp in assignment.tps:
+            paused = assignment.state_value(tp).paused
+            if tp in wanted and paused:
+                consumer.resume(tp)
+            elif tp not in wanted and not paused:
+                consumer.pause(tp)
+
+
+def _pace_fetches(fetcher: Any) -> None:
+    fetch = fetcher._proc_fetch_request
+    last: dict[int, float] = {}
+
+    async def paced(assignment: Any, node: int, request: Any) -> Any:
+        wait = last.get(node, 0.0) + PACE - time.monotonic()
+        if wait > 0.0005:
+            try:
+                await asyncio.sleep(wait)
+            except asyncio.CancelledError:
+                return False  # as the fetcher itself answers when it is closed
+        answer = await fetch(assignment, node, request)
+        last[node] = time.monotonic()
+        return answer
+
+    fetcher._proc_fetch_request = paced

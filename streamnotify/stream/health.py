@@ -1,0 +1,84 @@
+"""/livez, /readyz and /metrics of the engine process (research/kafka-ops.md section 4)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+logger = logging.getLogger(__name__)
+
+PORTS_TRIED = 20  # the asked-for port, or the next free one: workers of one machine share a setting
+LIVE_WITHIN = 15.0  # seconds without a turn of the event loop after which the process counts as stuck
+
+
+class HealthServer:
+    """Answers health checks from a thread of its own, so that a stuck event loop shows.
+
+    Args:
+        ready: whether the engine is ready; asked in the server's thread.
+        host: address to bind.
+        port: port to bind, or the next free one after it; 0 for any.
+
+    Raises:
+        OSError: at start, if no port is free.
+    """
+
+    def __init__(self, ready: Callable[[], bool], host: str, port: int) -> None:
+        self._ready = ready
+        self._host = host
+        self._port = port
+        self._beat_at = time.monotonic()
+
+    def start(self) -> tuple[str, int]:
+        """Bind and answer from now on, until the process ends; returns host and port, which are logged."""
+        server = self._bind()
+        threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+        host, port = server.server_address[:2]
+        logger.info("health and metrics on http://%s:%d", host, port)
+        return str(host), port
+
+    def beat(self) -> None:
+        """The event loop has had a turn."""
+        self._beat_at = time.monotonic()
+
+    def answer(self, path: str) -> tuple[int, str, bytes]:
+        """Status, content type and body for a path."""
+        if path == "/livez":
+            live = time.monotonic() - self._beat_at < LIVE_WITHIN
+            return (200 if live else 503), "text/plain", b"ok\n" if live else b"the event loop is stuck\n"
+        if path == "/readyz":
+            ready = self._ready()
+            return (200 if ready else 503), "text/plain", b"ready\n" if ready else b"not ready\n"
+        if path == "/metrics":
+            return 200, CONTENT_TYPE_LATEST, generate_latest()
+        return 404, "text/plain", b"try /livez, /readyz or /metrics\n"
+
+    def _bind(self) -> ThreadingHTTPServer:
+        handler = _handler(self.answer)
+        for port in range(self._port, self._port + PORTS_TRIED):
+            try:
+                return ThreadingHTTPServer((self._host, port), handler)
+            except OSError as exc:
+                taken = exc
+        raise taken
+
+
+def _handler(answer: Callable[[str], tuple[int, str, bytes]]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, content_type, body = answer(self.path.split("?")[0])
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Health checks are not worth a line each."""
+
+    return Handler

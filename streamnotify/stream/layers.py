@@ -1,0 +1,182 @@
+"""Overlays: what a record changes lies on top of what its chunk changes, which lies on top of the store.
+
+A record's layer is laid onto the chunk when its handler has returned, or thrown away when it failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from streamnotify.errors import BadRecord
+from streamnotify.stations.context import WaitsFor
+from streamnotify.stream import wakes
+from streamnotify.stream.engine_rows import OPEN
+from streamnotify.wire.rows import Row
+from streamnotify.wire.topics import Topic
+
+T = TypeVar("T")
+
+# One record batch on the changelog holds a chunk; 800 KB counted leaves room for headers below 1 MiB (DESIGN 3.5).
+CHUNK_BYTES = 800_000
+IDENTITY = "sn-from"  # header of an emission to an internal topic: where it came from (DESIGN 3.7)
+RECORD_ID = "sn-id"  # header of a record on a public topic: the same for every repetition of it
+ROW_OVERHEAD = 24  # bytes a row or emission takes on the log beside its key and value, rounded up
+
+
+class Store(Protocol):
+    """The persisted rows of one partition."""
+
+    def read(self, key: bytes) -> bytes | None:
+        """The value of ``key`` or None."""
+
+    def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys from ``start`` (included) up to ``stop`` (excluded), in order, with their values."""
+
+
+class Emission(NamedTuple):
+    """A record to be sent before the chunk's state is persisted."""
+
+    topic: Topic
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+    command: Any = None  # kept where commands are folded before they are encoded
+
+
+class Layer:
+    """Changed rows, emissions and started attempts on top of something that can be read."""
+
+    __slots__ = ("below", "emissions", "rows", "size", "started")
+
+    def __init__(self, below: Layer | Store) -> None:
+        self.below = below
+        self.rows: dict[bytes, bytes | None] = {}
+        self.emissions: list[Emission] = []
+        self.started: list[tuple[str, int]] = []
+        self.size = 0
+
+    def read(self, key: bytes) -> bytes | None:
+        """The row as this layer sees it, by its stored key."""
+        rows = self.rows
+        return rows[key] if key in rows else self.below.read(key)
+
+    def write(self, key: bytes, value: bytes | None) -> None:
+        """Set a row, or remove it with None."""
+        self.rows[key] = value
+        self.size += len(key) + ROW_OVERHEAD
+        if value is not None:
+            self.size += len(value)
+
+    def absorb(self, above: Layer) -> None:
+        """Lay a finished layer onto this one."""
+        self.rows.update(above.rows)
+        if above.emissions:
+            self.emissions += above.emissions
+        if above.started:
+            self.started += above.started
+        self.size += above.size
+
+
+class Origin:
+    """The record a context belongs to, as far as the engine needs it.
+
+    Args:
+        identity: start of the identities of what its partition emits, ``station/topic id/partition/epoch/``.
+        offset: the record's.
+        now_ms: the record's time in milliseconds, or None where the station has no clock.
+        fired: per clock the DUE key of the last wake handled; wakes are clamped to after it.
+        folds: whether commands are folded when the chunk is complete (stations with a Folding).
+    """
+
+    __slots__ = ("emitted", "fired", "folds", "identity", "now_ms", "offset")
+
+    def __init__(
+        self, identity: bytes, offset: int, now_ms: int | None, fired: dict[int, bytes], *, folds: bool = False
+    ) -> None:
+        self.identity = identity
+        self.offset = offset
+        self.now_ms = now_ms
+        self.fired = fired
+        self.folds = folds
+        self.emitted = 0  # how many emissions the record has made; the next one's index
+
+    def next_identity(self) -> bytes:
+        """The identity of the record's next emission."""
+        self.emitted += 1
+        return b"%s%d/%d" % (self.identity, self.offset, self.emitted - 1)
+
+
+class RecordContext(Layer):
+    """The :class:`~streamnotify.stations.context.Context` of one record, or of one wake handled within a tick.
+
+    Args:
+        below: the chunk, or the tick's context.
+        origin: the record.
+    """
+
+    __slots__ = ("origin",)
+
+    def __init__(self, below: Layer, origin: Origin) -> None:
+        super().__init__(below)
+        self.origin = origin
+
+    def begin(self, offset: int, now_ms: int | None) -> None:
+        """Forget what lies here and serve the record at ``offset``: one context serves a chunk's records in turn."""
+        self.rows = {}
+        self.emissions = []
+        self.started = []
+        self.size = 0
+        origin = self.origin
+        origin.offset, origin.now_ms, origin.emitted = offset, now_ms, 0
+
+    @property
+    def now(self) -> datetime:
+        """See Context."""
+        if self.origin.now_ms is None:
+            raise RuntimeError("a station on public topics has no clock (DESIGN 3.3)")
+        return datetime.fromtimestamp(self.origin.now_ms / 1000, UTC)
+
+    def get(self, row: Row[T], key: str) -> T | None:
+        """See Context."""
+        stored = row.kind + key.encode()
+        data = self.rows[stored] if stored in self.rows else self.below.read(stored)
+        return None if data is None else row.decode(data)
+
+    def put(self, row: Row[T], key: str, value: T) -> None:
+        """See Context."""
+        stored, data = row.kind + key.encode(), row.encode(value)
+        self.rows[stored] = data
+        self.size += len(stored) + len(data) + ROW_OVERHEAD
+        if self.size > CHUNK_BYTES:
+            self._refuse()
+
+    def delete(self, row: Row[T], key: str) -> None:
+        """See Context."""
+        self.write(row.key(key), None)
+
+    def wake(self, row: Row[T], key: str, at: datetime | None, *, waits_for: WaitsFor = WaitsFor.BROKER) -> None:
+        """See Context."""
+        wakes.set_wake(self, row.key(key), at, waits_for, self.origin.fired.get(waits_for))
+
+    def emit(self, topic: Topic, key: str | bytes | None, command: Any) -> None:
+        """See Context."""
+        if isinstance(key, str):
+            key = key.encode()
+        if topic.internal and self.origin.folds:  # encoded when the chunk is complete; merging needs no identity
+            self.emissions.append(Emission(topic, key, None, [], command))
+            return
+        value, identity = topic.encode(command), self.origin.next_identity()
+        self.emissions.append(Emission(topic, key, value, [(IDENTITY if topic.internal else RECORD_ID, identity)]))
+        self.size += len(value) + len(identity) + ROW_OVERHEAD
+        if self.size > CHUNK_BYTES:
+            self._refuse()
+
+    def start(self, key: str, number: int) -> None:
+        """See Context."""
+        self.write(OPEN + key.encode(), number.to_bytes(8, "big"))
+        self.started.append((key, number))
+
+    def _refuse(self) -> None:
+        raise BadRecord(f"its changes take more than {CHUNK_BYTES} bytes; a record must fit into one chunk")

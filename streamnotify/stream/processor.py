@@ -1,0 +1,181 @@
+"""Records in, chunks out: how a partition's records are applied. Knows nothing of Kafka; both engines use it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from streamnotify.errors import BadRecord, EngineFailure
+from streamnotify.stations.context import Due, Record, Station, WaitsFor
+from streamnotify.stream import dead_letters, wakes
+from streamnotify.stream.chunk import Chunk, Identity
+from streamnotify.stream.engine_rows import OPEN
+from streamnotify.stream.layers import CHUNK_BYTES, IDENTITY, Origin, RecordContext, Store
+
+logger = logging.getLogger(__name__)
+
+TICK = "sn-tick"  # header of a tick; its value is the frontier in milliseconds, empty if there is none
+RESULT = "sn-result"  # header of an attempt's result; its value is the attempt's number
+MARKS = frozenset({IDENTITY, TICK, RESULT})
+NO_MARK = ("", b"")
+TRIES = 3  # of a record whose handler fails unexpectedly, before it is dead-lettered (DESIGN 3.3)
+WAKES_PER_TICK = 500
+
+
+class Processor:
+    """Applies one partition's records to its state, one chunk after another.
+
+    Args:
+        station: whose handler is called.
+        identity: where this partition's emissions come from, ``station/topic id/partition/epoch/``.
+        store: the partition's persisted rows.
+    """
+
+    def __init__(self, station: Station, identity: bytes, store: Store) -> None:
+        self._station = station
+        self._identity = identity
+        self._store = store
+        self._stateful = bool(station.rows)
+        self._has_clock = all(topic.internal for topic in station.inputs)
+        self._folds = station.folding is not None
+        self._decode = station.inputs[0].decode
+        self._rows = {row.kind: row for row in station.rows}
+
+    def chunks(self, records: Sequence[Record]) -> Iterator[Chunk]:
+        """The chunks of a micro-batch, each to be persisted before the next is asked for.
+
+        Args:
+            records: of one partition, in offset order; those applied before are passed over.
+
+        Raises:
+            EngineFailure: if the store cannot be read.
+        """
+        chunk, context = self._new_chunk()
+        for record in records:
+            if self._stateful and record.offset <= chunk.position.applied:
+                continue
+            mark, value = _mark(record) if self._has_clock else NO_MARK
+            if chunk.records and (mark == TICK or chunk.full):  # a tick looks for due wakes in the store
+                yield chunk.finish()
+                chunk, context = self._new_chunk()
+            now_ms = max(chunk.position.clock_ms, record.timestamp)
+            seen = _parse_identity(value) if mark == IDENTITY else None
+            verdict_stands = True
+            if seen is None or not chunk.has_applied(*seen):
+                verdict_stands = self._apply(record, mark, value, context, now_ms)
+                done = context
+                if not chunk.fits(done):
+                    yield chunk.finish()
+                    chunk, context = self._new_chunk()
+                chunk.absorb(done)
+                chunk.position.fired = done.origin.fired
+            chunk.take(record.offset, now_ms, seen)
+            if not verdict_stands:
+                yield chunk.finish()
+                chunk, context = self._new_chunk()
+        if chunk.records:
+            yield chunk.finish()
+
+    def _new_chunk(self) -> tuple[Chunk, RecordContext]:
+        chunk = Chunk(self._store, stateful=self._stateful, folding=self._station.folding)
+        origin = Origin(self._identity, -1, None, chunk.position.fired, folds=self._folds)
+        return chunk, RecordContext(chunk, origin)
+
+    def _apply(self, record: Record, mark: str, value: bytes, context: RecordContext, now_ms: int) -> bool:
+        """Lay the record's changes on ``context``; whether the verdict would be the same another time.
+
+        Where it might not, because handling failed at every try, the verdict is persisted before any later record
+        emits (DESIGN 3.3): else a repetition after a crash could emit in another order.
+        """
+        for attempt in range(1, TRIES + 1):
+            context.begin(record.offset, now_ms if self._has_clock else None)
+            try:
+                if mark == TICK:
+                    self._handle_tick(record, value, context)
+                elif mark == RESULT:
+                    self._handle_result(record, int(value), context)
+                elif self._decode is None:
+                    self._station.handle(record, context)
+                else:
+                    self._station.handle(self._decode(record.value or b""), context)
+            except EngineFailure:
+                raise
+            except BadRecord as bad:
+                self._dead_letter(record, bad, attempt, context)
+                return True
+            except Exception as exc:
+                logger.exception("%s failed on %s, try %d", self._station.name, _position(record), attempt)
+                failure = exc
+            else:
+                return True
+        self._dead_letter(record, failure, TRIES, context)
+        return False
+
+    def _handle_result(self, record: Record, number: int, context: RecordContext) -> None:
+        """Close the attempt and handle its result, unless it has ended already."""
+        key = OPEN + (record.key or b"")
+        if context.read(key) == number.to_bytes(8, "big") and self._decode is not None:
+            context.write(key, None)
+            self._station.handle(self._decode(record.value or b""), context)
+
+    def _handle_tick(self, record: Record, frontier: bytes, tick: RecordContext) -> None:
+        """Handle due wakes in order until a number or a size is reached; another tick follows for the rest."""
+        now_ms, fired = tick.origin.now_ms or 0, tick.origin.fired
+        until = {WaitsFor.BROKER: now_ms, WaitsFor.FRONTIER: min(int(frontier or b"-1"), now_ms)}
+        left = WAKES_PER_TICK
+        for waits_for, until_ms in until.items():
+            for key in wakes.due(self._store, waits_for, until_ms, fired.get(waits_for)):
+                tick.origin.fired = {**fired, waits_for: key}  # what is put to sleep by handling it comes after it
+                if not left or not self._fire(record, key, tick):
+                    tick.origin.fired = fired
+                    return
+                fired = tick.origin.fired
+                left -= 1
+
+    def _fire(self, record: Record, key: bytes, tick: RecordContext) -> bool:
+        """Handle one due wake on a layer of its own; False if the tick has no room for it."""
+        if tick.read(key) is None:
+            return True  # an earlier wake of this tick has moved or cancelled it
+        at_ms, row_key = wakes.parse_due_key(key)
+        layer = RecordContext(tick, tick.origin)
+        wakes.clear_wake(layer, key, row_key)
+        if layer.read(row_key) is not None:
+            due = Due(self._rows[row_key[:1]], row_key[1:].decode(), datetime.fromtimestamp(at_ms / 1000, UTC))
+            try:
+                self._station.handle(due, layer)
+            except EngineFailure:
+                raise
+            except Exception as exc:
+                logger.exception("%s failed on the wake of %r", self._station.name, row_key)
+                layer = RecordContext(tick, tick.origin)
+                wakes.clear_wake(layer, key, row_key)
+                layer.emissions.append(dead_letters.emission(self._station, record, exc, 1, self._identity))
+        if tick.size and tick.size + layer.size > CHUNK_BYTES:
+            return False
+        tick.absorb(layer)
+        return True
+
+    def _dead_letter(self, record: Record, failure: Exception, attempts: int, context: RecordContext) -> None:
+        """Throw away what the record has changed and emit it as a dead letter."""
+        logger.warning("%s dead-letters %s: %s", self._station.name, _position(record), failure)
+        context.begin(record.offset, context.origin.now_ms)
+        context.emissions.append(dead_letters.emission(self._station, record, failure, attempts, self._identity))
+
+
+def _mark(record: Record) -> tuple[str, bytes]:
+    """The header by which the engine knows an emission, a tick or a result; there is at most one."""
+    for header in record.headers:
+        if header[0] in MARKS:
+            return header
+    return NO_MARK
+
+
+def _parse_identity(value: bytes) -> tuple[bytes, Identity]:
+    """The source of an emission, and its place among those from there."""
+    source, epoch, offset, index = value.rsplit(b"/", 3)
+    return source, (int(epoch), int(offset), int(index))
+
+
+def _position(record: Record) -> str:
+    return f"{record.topic}[{record.partition}]@{record.offset}"

@@ -1,0 +1,142 @@
+"""Taking partitions over: fence, restore, check, own (DESIGN 3.6, 3.8). Runs before Faust reads end offsets.
+
+Touches ``Recovery._build_highwaters`` of Faust, title "active": the one place between an assignment and the first read
+of a changelog's end; tests/stream/test_faust_parts.py breaks when it changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from streamnotify.stations.context import Station
+from streamnotify.stream import topic_ids
+from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.fence import Fence, take_fence
+from streamnotify.stream.metrics import RESTORE_SECONDS
+from streamnotify.stream.partitions import OwnedPartition, Ownership
+from streamnotify.stream.processor import Processor
+from streamnotify.stream.restore import restore
+from streamnotify.stream.store import PartitionStore
+from streamnotify.stream.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+
+class Takeover:
+    """Makes this worker the owner of the changelog partitions Faust assigns to it.
+
+    Args:
+        config: names and clients.
+        stations: per changelog topic the station.
+        tables: per station name its table.
+        producer: sends barrier rows.
+        writer: persists the ids a state was made from.
+        ownership: where the owned partitions are entered.
+    """
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        stations: Sequence[Station],
+        tables: Mapping[str, Any],
+        producer: AIOKafkaProducer,
+        writer: Writer,
+        ownership: Ownership,
+    ) -> None:
+        self._config = config
+        self._stations = {config.changelog_name(station.name): station for station in stations}
+        self._tables = tables
+        self._producer = producer
+        self._writer = writer
+        self._ownership = ownership
+
+    def hook_into(self, recovery: Any, crash: Callable[[BaseException], Awaitable[None]]) -> None:
+        """Run at the start of every recovery of ``recovery`` (Faust's), ``crash`` being called if it fails."""
+        build_highwaters = recovery._build_highwaters
+
+        async def hooked(consumer: Any, tps: Any, destination: Any, title: str) -> None:
+            if title == "active":
+                generation = recovery.app.consumer_generation_id
+                try:
+                    offsets = await self.run({TopicPartition(*tp) for tp in tps})
+                except Exception as exc:
+                    if recovery.app.consumer_generation_id != generation:
+                        logger.info("another rebalance overtook this one: %s", exc)  # it closed our databases
+                        await recovery.signal_recovery_start.wait()
+                        return
+                    await crash(exc)
+                    raise
+                for tp in tps:
+                    recovery.active_offsets[tp] = offsets[tp]
+            await build_highwaters(consumer, tps, destination, title)
+
+        recovery._build_highwaters = hooked
+
+    async def run(self, changelogs: set[TopicPartition]) -> dict[TopicPartition, int]:
+        """Own these changelog partitions; returns the last changelog offset each store then holds.
+
+        Raises:
+            StateError: if state and topics do not belong together.
+            EngineFailure: if the broker refuses a write.
+        """
+        self._ownership.clear()
+        ids = await asyncio.to_thread(topic_ids.read, self._config, list(self._stations.values()))
+        stores = {
+            tp: PartitionStore(self._tables[self._stations[tp.topic].name], tp.partition).open() for tp in changelogs
+        }
+        for tp, store in stores.items():
+            ids.check_local(self._stations[tp.topic], store)
+        fences = dict(zip(stores, await asyncio.gather(*map(self._fence, stores)), strict=True))
+        with RESTORE_SECONDS.time():
+            moved = await restore({tp: (stores[tp], stores[tp].offset) for tp in stores}, self._config.client)
+        if moved:
+            logger.info("state of %d partitions is up to date", len(moved))
+        inputs = await self._inputs(list(stores))
+        for tp, store in stores.items():
+            await self._own(self._stations[tp.topic], tp.partition, store, fences[tp], ids, inputs[tp])
+        return {tp: store.offset or 0 for tp, store in stores.items()}
+
+    async def renew(self, partition: OwnedPartition) -> None:
+        """Take a new fence for a partition we own, at a chunk boundary: brokers forget unused producer ids."""
+        changelog = TopicPartition(partition.store.changelog, partition.number)
+        partition.fence = await self._fence(changelog)
+
+    async def _fence(self, tp: TopicPartition) -> Fence:
+        transactional_id = f"{self._config.app_id}-{self._stations[tp.topic].name}-{tp.partition}"
+        return await take_fence(transactional_id, tp.topic, tp.partition, self._producer, self._config.client)
+
+    async def _own(
+        self,
+        station: Station,
+        number: int,
+        store: PartitionStore,
+        fence: Fence,
+        ids: topic_ids.CurrentIds,
+        input_: tuple[int, int | None],
+    ) -> None:
+        end, committed = input_
+        chunk = ids.check_restored(station, store, committed)
+        if chunk is not None:
+            await self._writer.persist(chunk, number, fence, store)
+        processor = Processor(station, ids.identity(station, number), store)
+        self._ownership.add(OwnedPartition(station, number, store, fence, processor, end))
+
+    async def _inputs(self, changelogs: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int | None]]:
+        """Per changelog partition the end offset of its station's input, and what the group has committed there."""
+        topics = {tp: self._stations[tp.topic].inputs[0] for tp in changelogs}
+        inputs = {
+            tp: TopicPartition(self._config.topic_name(topic.name, internal=topic.internal), tp.partition)
+            for tp, topic in topics.items()
+        }
+        consumer = AIOKafkaConsumer(group_id=self._config.app_id, enable_auto_commit=False, **self._config.client)
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(list(inputs.values()))
+            return {tp: (ends[input_], await consumer.committed(input_)) for tp, input_ in inputs.items()}
+        finally:
+            await consumer.stop()

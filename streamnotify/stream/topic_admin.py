@@ -1,0 +1,294 @@
+"""Compares the broker's topics with their declared layout, and makes the broker follow it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+)
+
+from streamnotify.errors import EngineFailure, TopicsError
+from streamnotify.stream.security import KafkaSecurity
+from streamnotify.wire.topic_layout import Partitions, TopicLayout
+
+T = TypeVar("T")
+APPLY_COMMAND = "streamnotify topics apply"
+_AT_LEAST = frozenset({"max.message.bytes"})  # more than declared does no harm
+# What only tunes the broker's housekeeping: reported and corrected, but no reason to refuse a start.
+_HOUSEKEEPING = frozenset({"segment.bytes", "segment.ms", "min.cleanable.dirty.ratio", "max.compaction.lag.ms"})
+_UNCHANGEABLE = {
+    Partitions.ONE: "cannot be changed: delete the topic, apply, and publish its records again",
+    Partitions.EXACT: "cannot be changed: set STREAMNOTIFY_PARTITIONS as it is, or take another STREAMNOTIFY_APP_ID",
+}
+_PASSING = frozenset(
+    {
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.NOT_CONTROLLER,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.BROKER_NOT_AVAILABLE,
+    }
+)
+_PAUSE_S = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerTopic:
+    """A topic as the broker has it: ``config`` is what is in force, defaults included; ``led``: it has all leaders."""
+
+    topic_id: str
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+    led: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One way in which the broker differs from the declaration.
+
+    Args:
+        topic: the topic's name on the broker.
+        what: ``topic`` (it is missing), ``partitions``, ``replication`` or the name of a topic-level setting.
+        actual: what the broker has; None for a missing topic.
+        wanted: what is declared.
+        blocks: the worker must not start.
+        remedy: what a person has to do; None if ``apply`` corrects it.
+    """
+
+    topic: str
+    what: str
+    actual: str | None
+    wanted: str
+    blocks: bool = True
+    remedy: str | None = None
+
+    def __str__(self) -> str:
+        if self.actual is None:
+            return f"{self.topic}: missing"
+        advice = f" ({self.remedy})" if self.remedy else ""
+        return f"{self.topic}: {self.what} is {self.actual}, declared {self.wanted}{advice}"
+
+
+def compare(layout: TopicLayout, actual: BrokerTopic | None) -> list[Difference]:
+    """How a topic differs from its layout; nothing if it does not."""
+    if actual is None:
+        return [Difference(layout.name, "topic", None, f"{layout.partitions} partition{'s' * (layout.partitions > 1)}")]
+    return [
+        *_compare_partitions(layout, actual),
+        *_compare_replication(layout, actual),
+        *_compare_config(layout, actual),
+    ]
+
+
+def _compare_partitions(layout: TopicLayout, actual: BrokerTopic) -> Iterable[Difference]:
+    found, wanted = str(actual.partitions), str(layout.partitions)
+    if layout.partition_rule in _UNCHANGEABLE and actual.partitions != layout.partitions:
+        yield Difference(layout.name, "partitions", found, wanted, remedy=_UNCHANGEABLE[layout.partition_rule])
+    if layout.partition_rule is Partitions.GROWS and actual.partitions < layout.partitions:
+        yield Difference(layout.name, "partitions", found, wanted, blocks=False)
+
+
+def _compare_replication(layout: TopicLayout, actual: BrokerTopic) -> Iterable[Difference]:
+    if actual.replication < layout.replication:
+        yield Difference(
+            layout.name,
+            "replication",
+            str(actual.replication),
+            str(layout.replication),
+            blocks=False,
+            remedy="add copies with Kafka's kafka-reassign-partitions",
+        )
+
+
+def _compare_config(layout: TopicLayout, actual: BrokerTopic) -> Iterable[Difference]:
+    for name, wanted in layout.config_with(actual.replication).items():
+        found = actual.config.get(name, "")
+        same = int(found or 0) >= int(wanted) if name in _AT_LEAST else found == wanted
+        if not same:
+            yield Difference(layout.name, name, found, wanted, blocks=name not in _HOUSEKEEPING)
+
+
+class TopicAdmin:
+    """The topics of one Kafka cluster.
+
+    Args:
+        bootstrap_servers: ``host:port,...``.
+        security: how we prove ourselves.
+        timeout: for each request, and for changes to become visible.
+
+    Every method raises EngineFailure if the cluster does not answer, and TopicsError if it refuses.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        security: KafkaSecurity | None = None,
+        *,
+        timeout: timedelta = timedelta(seconds=15),
+    ) -> None:
+        self._servers = bootstrap_servers
+        self._timeout_s = timeout.total_seconds()
+        self._admin = AdminClient(
+            {"bootstrap.servers": bootstrap_servers, **(security or KafkaSecurity()).for_librdkafka()},
+            logger=logger,
+        )
+
+    def brokers(self) -> int:
+        """How many brokers the cluster has now."""
+        cluster = self._answer(self._admin.describe_cluster(request_timeout=self._timeout_s))
+        return len(cluster.nodes) if cluster else 0
+
+    def default_replication(self) -> int:
+        """3 where the cluster has three brokers, else 1 (SPEC section 8)."""
+        return 3 if self.brokers() >= 3 else 1
+
+    def topics(self, names: Collection[str]) -> dict[str, BrokerTopic]:
+        """Those of ``names`` that exist, by name."""
+        if not names:
+            return {}
+        answers = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
+        described = {name: self._answer(answer, KafkaError.UNKNOWN_TOPIC_OR_PART) for name, answer in answers.items()}
+        configs = self._configs([name for name, topic in described.items() if topic])
+        return {
+            name: BrokerTopic(
+                topic_id=str(topic.topic_id),
+                partitions=len(topic.partitions),
+                replication=min(len(partition.replicas) for partition in topic.partitions),
+                config=configs[name],
+                led=all(partition.leader for partition in topic.partitions),
+            )
+            for name, topic in described.items()
+            if topic and name in configs
+        }
+
+    def _configs(self, names: Collection[str]) -> dict[str, dict[str, str]]:
+        if not names:
+            return {}
+        resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
+        answers = self._admin.describe_configs(resources, request_timeout=self._timeout_s)
+        found = {
+            resource.name: self._answer(answer, KafkaError.UNKNOWN_TOPIC_OR_PART)
+            for resource, answer in answers.items()
+        }
+        return {
+            name: {entry.name: str(entry.value) for entry in entries.values()}
+            for name, entries in found.items()
+            if entries
+        }
+
+    def topic_ids(self, names: Collection[str]) -> dict[str, str]:
+        """The ids of those of ``names`` that exist; a topic made anew has a new one (DESIGN 3.8)."""
+        return {name: topic.topic_id for name, topic in self.topics(names).items()}
+
+    def diff(self, layouts: Sequence[TopicLayout]) -> list[Difference]:
+        """All differences between the cluster and ``layouts``, in their order."""
+        found = self.topics([layout.name for layout in layouts])
+        return [difference for layout in layouts for difference in compare(layout, found.get(layout.name))]
+
+    def check(self, layouts: Sequence[TopicLayout]) -> None:
+        """Refuse to go on with topics that are missing or wrong; harmless differences are logged.
+
+        Raises:
+            TopicsError: listing them, with the command to run.
+        """
+        differences = self.diff(layouts)
+        for difference in differences:
+            if not difference.blocks:
+                logger.warning("Topic differs from its declaration: %s", difference)
+        if blocking := [difference for difference in differences if difference.blocks]:
+            listed = "\n".join(f"  {difference}" for difference in blocking)
+            raise TopicsError(f"Topics are missing or wrong:\n{listed}\nRun: {APPLY_COMMAND}")
+
+    def apply(self, layouts: Sequence[TopicLayout]) -> list[Difference]:
+        """Create what is missing, add partitions where allowed, correct policies; wait until it is visible.
+
+        Applying twice changes nothing the second time.
+
+        Returns:
+            What was corrected. What only a person can correct (``remedy``) is left and remains in :meth:`diff`.
+
+        Raises:
+            TopicsError: if the cluster refuses a change.
+            EngineFailure: if changes do not become visible in time.
+        """
+        differences = [difference for difference in self.diff(layouts) if difference.remedy is None]
+        by_name = {layout.name: layout for layout in layouts}
+        self._create([by_name[each.topic] for each in differences if each.actual is None])
+        self._add_partitions([by_name[each.topic] for each in differences if each.what == "partitions"])
+        self._correct([each for each in differences if each.actual is not None and each.what != "partitions"])
+        self._until(lambda: self._applied(layouts))
+        return differences
+
+    def _create(self, missing: Sequence[TopicLayout]) -> None:
+        new = [
+            NewTopic(
+                layout.name,
+                num_partitions=layout.partitions,
+                replication_factor=layout.replication,
+                config=layout.config_with(layout.replication),
+            )
+            for layout in missing
+        ]
+        if new:
+            for created in self._admin.create_topics(new, request_timeout=self._timeout_s).values():
+                self._answer(created, KafkaError.TOPIC_ALREADY_EXISTS)
+
+    def _add_partitions(self, growing: Sequence[TopicLayout]) -> None:
+        new = [NewPartitions(layout.name, layout.partitions) for layout in growing]
+        if new:
+            for grown in self._admin.create_partitions(new, request_timeout=self._timeout_s).values():
+                self._answer(grown)
+
+    def _correct(self, differences: Sequence[Difference]) -> None:
+        changes: dict[str, list[ConfigEntry]] = {}
+        for each in differences:
+            entry = ConfigEntry(each.what, each.wanted, incremental_operation=AlterConfigOpType.SET)
+            changes.setdefault(each.topic, []).append(entry)
+        resources = [
+            ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries)
+            for name, entries in changes.items()
+        ]
+        if resources:
+            for corrected in self._admin.incremental_alter_configs(resources, request_timeout=self._timeout_s).values():
+                self._answer(corrected)
+
+    def _answer(self, future: Future[T], *harmless: int) -> T | None:
+        """The answer, or None for an error whose code is in ``harmless``."""
+        try:
+            return future.result(timeout=self._timeout_s + 5)
+        except TimeoutError as error:
+            raise EngineFailure(f"Kafka at {self._servers} does not answer") from error
+        except KafkaException as error:
+            reason = error.args[0]
+            if reason.code() in harmless:
+                return None
+            if reason.code() < 0 or reason.code() in _PASSING:
+                raise EngineFailure(f"Kafka at {self._servers} does not answer: {reason.str()}") from error
+            raise TopicsError(f"Kafka at {self._servers} refuses: {reason.str()}") from error
+
+    def _applied(self, layouts: Sequence[TopicLayout]) -> bool:
+        found = self.topics([layout.name for layout in layouts])
+        left = [each for layout in layouts for each in compare(layout, found.get(layout.name)) if each.remedy is None]
+        return not left and all(topic.led for topic in found.values())
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + self._timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise EngineFailure(f"Kafka at {self._servers} does not show the changed topics in time")
+            time.sleep(_PAUSE_S)

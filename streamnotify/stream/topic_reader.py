@@ -1,0 +1,104 @@
+"""Reads topics from their start without belonging to a group: for commands that show what lies on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from types import TracebackType
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from streamnotify.errors import EngineFailure, TopicsError
+from streamnotify.stream.security import KafkaSecurity
+
+
+class TopicReader:
+    """A reader of whole topics; as a context manager it is closed at the end of the block.
+
+    Args:
+        bootstrap_servers: ``host:port,...``.
+        topics: their names on the broker.
+        security: how we prove ourselves.
+        timeout: how long the cluster may stay silent.
+
+    Raises:
+        EngineFailure: if the cluster does not answer.
+        TopicsError: if one of the topics does not exist.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topics: Sequence[str],
+        security: KafkaSecurity | None = None,
+        *,
+        timeout: timedelta = timedelta(seconds=15),
+    ) -> None:
+        self._servers = bootstrap_servers
+        self._timeout_s = timeout.total_seconds()
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "streamnotify-reader",  # demanded by the client; nothing is ever committed
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                **(security or KafkaSecurity()).for_librdkafka(),
+            }
+        )
+        self._partitions = [
+            TopicPartition(topic, partition, OFFSET_BEGINNING)
+            for topic in topics
+            for partition in self._partitions_of(topic)
+        ]
+        self._consumer.assign(self._partitions)
+
+    def __enter__(self) -> TopicReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    def to_the_end(self) -> Iterator[Message]:
+        """Every record that is there now, in order within each partition."""
+        left = {(each.topic, each.partition) for each in self._partitions}
+        deadline = time.monotonic() + self._timeout_s
+        while left:
+            message = self._consumer.poll(max(0.0, deadline - time.monotonic()))
+            if message is None:
+                raise EngineFailure(f"Kafka at {self._servers} stopped answering")
+            deadline = time.monotonic() + self._timeout_s
+            error = message.error()
+            if error is None:
+                yield message
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the name librdkafka gives it
+                left.discard((message.topic(), message.partition()))
+            else:
+                raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.str()}")
+
+    def next(self, within: timedelta) -> Message | None:
+        """The next record, waited for so long; None if none has come."""
+        deadline = time.monotonic() + within.total_seconds()
+        while (left := deadline - time.monotonic()) > 0:
+            message = self._consumer.poll(left)
+            if message is not None and message.error() is None:
+                return message
+        return None
+
+    def at(self, topic: str, partition: int, offset: int) -> Message | None:
+        """The record at a position; None if there is none."""
+        self._consumer.assign([TopicPartition(topic, partition, offset)])
+        message = self._consumer.poll(self._timeout_s)
+        found = message is not None and message.error() is None and message.offset() == offset
+        return message if found else None
+
+    def _partitions_of(self, topic: str) -> list[int]:
+        try:
+            found = self._consumer.list_topics(topic, timeout=self._timeout_s).topics[topic]
+        except KafkaException as error:
+            raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
+        if found.error is not None:
+            raise TopicsError(f"Topic {topic}: {found.error.str()}. Run: streamnotify topics apply")
+        return sorted(found.partitions)

@@ -1,0 +1,83 @@
+"""The engine process: one engine, its health server, and an end that never waits for what cannot be written."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Sequence
+
+import uvloop
+
+from streamnotify.errors import StateError
+from streamnotify.stations.context import Station
+from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.engine import Engine
+from streamnotify.stream.health import HealthServer
+
+logger = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_FAILED = 70  # sysexits EX_SOFTWARE: the supervisor starts the engine again
+EXIT_REFUSED = 78  # sysexits EX_CONFIG: starting again would not help
+STOP_WITHIN = 30.0  # seconds for a graceful stop; after that the process just ends, which loses nothing
+
+
+def run(stations: Sequence[Station], config: EngineConfig) -> int:
+    """Run the engine in this process until SIGTERM or SIGINT; topics exist and are right.
+
+    Returns:
+        the process's exit code: EXIT_OK after a graceful stop. On a failure the process ends at once with EXIT_FAILED
+        or EXIT_REFUSED, without another look at what is still in memory.
+    """
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    try:
+        asyncio.run(_run(stations, config))
+    except StateError as refused:
+        logger.error("refused to start: %s", refused)
+        _end_at_once(EXIT_REFUSED)
+    except BaseException as failure:
+        logger.critical("the engine failed: %s", failure, exc_info=failure)
+        _end_at_once(EXIT_FAILED)
+    return EXIT_OK
+
+
+async def _run(stations: Sequence[Station], config: EngineConfig) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    engine = Engine(stations, config)
+    health = None
+    if config.health_bind is not None:
+        health = HealthServer(lambda: engine.ready, *config.health_bind)
+        health.start()
+    running = asyncio.ensure_future(engine.run(stop))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        _leave(running)
+        return
+    done, _ = await asyncio.wait({running}, timeout=STOP_WITHIN)
+    if not done:
+        logger.warning("the engine did not stop within %.0f s; ending the process", STOP_WITHIN)
+        _end_at_once(EXIT_OK)
+    _leave(running)
+
+
+def _leave(running: asyncio.Future[None]) -> None:
+    """End without asyncio's clean-up of tasks once the engine failed: they must not get another turn."""
+    failure = running.exception()
+    if failure is None:
+        return
+    if isinstance(failure, StateError):
+        logger.error("refused to start: %s", failure)
+        _end_at_once(EXIT_REFUSED)
+    logger.critical("the engine failed: %r", failure, exc_info=failure)
+    _end_at_once(EXIT_FAILED)
+
+
+def _end_at_once(code: int) -> None:
+    logging.shutdown()
+    os._exit(code)

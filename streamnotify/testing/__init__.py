@@ -1,0 +1,1 @@
+"""The in-memory engine: the same stations without Kafka."""

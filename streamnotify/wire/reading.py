@@ -1,0 +1,95 @@
+"""Public records read with their pydantic models; what is wrong with one is said in words for a person."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from streamnotify.errors import BadRecord
+
+MAX_RECORD_BYTES = 2 * 1024 * 1024
+_NEARNESS = 0.8  # of difflib: one letter more, less or other in a short name
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_json(model: type[M], value: bytes | None, what: str) -> M:
+    """``value`` as ``model``.
+
+    Args:
+        what: what the record should be, such as "a task event".
+
+    Raises:
+        BadRecord: naming the first field that is wrong, if ``value`` is not one JSON object that fits the model.
+    """
+    if not value:
+        raise BadRecord(f"the record is empty; {what} is one JSON object")
+    if len(value) > MAX_RECORD_BYTES:
+        raise BadRecord(f"the record has {len(value)} bytes; at most {MAX_RECORD_BYTES} are allowed")
+    try:
+        return model.model_validate_json(value)
+    except ValidationError as error:
+        raise _bad_record(model, value, error, what) from None
+
+
+def _bad_record(model: type[BaseModel], value: bytes, error: ValidationError, what: str) -> BadRecord:
+    # Of the branches of a union the one that got furthest is what the writer meant.
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    first = errors[0]
+    branches = [other for other in errors if other["loc"][:1] == first["loc"][:1]]
+    worst = max(branches, key=lambda branch: len(branch["loc"]))
+    if worst["type"] == "json_invalid":
+        return BadRecord(_why_no_json(value, worst["msg"]))
+    if not worst["loc"]:
+        return BadRecord(f"{what} is one JSON object, with fields by name")
+    field = _path(worst)
+    if worst["type"] == "missing":
+        return BadRecord(f"required field missing{_hint(model, value, field)}", field)
+    same = [branch["msg"] for branch in branches if _path(branch) == field]
+    return BadRecord("; or: ".join(dict.fromkeys(same)), field)
+
+
+def _why_no_json(value: bytes, message: str) -> str:
+    try:
+        value.decode()
+    except UnicodeDecodeError as error:
+        return f"not UTF-8 at byte {error.start}"
+    if "recursion" in message:
+        return "nested too deeply"
+    return f"not one whole JSON value ({message.removeprefix('Invalid JSON: ')}): one event per line"
+
+
+def _path(error: ErrorDetails) -> str:
+    """The path a person would write. pydantic puts the names of union branches in between: types, not fields."""
+    path = ""
+    for part in error["loc"]:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part.isidentifier() and part.islower() and part not in ("bool", "str"):
+            path += f".{part}" if path else part
+    return path
+
+
+def _hint(model: type[BaseModel], value: bytes, field: str) -> str:
+    given = _FieldNames.model_validate_json(value).model_extra or {}
+    near = difflib.get_close_matches(field, given, n=1, cutoff=_NEARNESS)
+    return f" (did you mean {field} where it says {near[0]}?)" if near and field in model.model_fields else ""
+
+
+class _FieldNames(BaseModel, extra="allow"):
+    """Any JSON object."""
+
+
+@lru_cache(maxsize=4096)
+def near_miss(name: str, known: Sequence[str]) -> str | None:
+    """The one of the ``known`` field names that an unknown one was probably meant to be, else None.
+
+    ``known`` must be hashable.
+    """
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=_NEARNESS)
+    return near[0] if near else None

@@ -1,0 +1,69 @@
+"""What tests share: brokers, names, and files of expected output."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from streamnotify.devtools.kafka import EmbeddedKafka
+
+
+class OwnKafka(Protocol):
+    """Makes a broker for one test; the arguments are those of :class:`EmbeddedKafka`."""
+
+    def __call__(self, **arguments: Any) -> EmbeddedKafka: ...
+
+
+class Golden(Protocol):
+    """Compares bytes with the file of that name in tests/golden."""
+
+    def __call__(self, name: str, actual: bytes) -> None: ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden", action="store_true", help="write tests/golden anew instead of comparing with it")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compares with a file of expected output, or with --golden writes it."""
+    directory = Path(__file__).parent / "golden"
+
+    def compare(name: str, actual: bytes) -> None:
+        if request.config.getoption("--golden"):
+            directory.mkdir(exist_ok=True)
+            (directory / name).write_bytes(actual)
+        assert actual == (directory / name).read_bytes(), f"{name} has changed: `make golden`, then review the diff"
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[EmbeddedKafka]:
+    """The broker that all tests share, started for the first that asks. Names on it must be ``unique``."""
+    with EmbeddedKafka() as broker:
+        yield broker
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[OwnKafka]:
+    """Makes brokers that the test may break. They are not started yet, and closed when the test ends."""
+    with ExitStack() as brokers:
+
+        def make(**arguments: Any) -> EmbeddedKafka:
+            broker = EmbeddedKafka(**arguments)
+            brokers.callback(broker.close)
+            return broker
+
+        yield make
+
+
+@pytest.fixture
+def unique() -> str:
+    """A suffix (or prefix) for names on the shared broker that no other test uses."""
+    return uuid.uuid4().hex[:10]

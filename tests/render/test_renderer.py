@@ -1,0 +1,326 @@
+"""The task mail as its reader gets it."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+import subprocess
+import sys
+from datetime import timedelta
+from email.message import EmailMessage
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamnotify.render.addresses import InvalidAddress
+from streamnotify.render.policy import Brand, RenderPolicy
+from streamnotify.render.renderer import RenderedMail, Renderer
+from tests.render.a_notification import NOW, a_notification
+
+POLICY = RenderPolicy("noreply@mail.example.com", Brand(team="Rhesis AI Team"), "https://app.example.com")
+RENDERER = Renderer(POLICY)
+FULL: dict[str, Any] = {
+    "name": "John Doe",
+    "display_name": "Execute Test Configuration",
+    "task_id": "12345678-1234-5678-9012-123456789012",
+    "duration_s": 165.0,
+    "organization_id": "org-a",
+    "variables": {"test_run_id": "abcd1234"},
+}
+
+
+def mail(**fields: Any) -> RenderedMail:
+    """The mail to Ann about a notification with ``fields``."""
+    return RENDERER.task_mail(a_notification(**fields), "ann@example.com", NOW)
+
+
+def parsed(rendered: RenderedMail) -> EmailMessage:
+    """A mail as Python's parser understands its bytes."""
+    return email.message_from_bytes(rendered.content, policy=email.policy.default)
+
+
+def part(rendered: RenderedMail, subtype: str) -> str:
+    """The text or HTML of a mail."""
+    body = parsed(rendered).get_body((subtype,))
+    assert body is not None
+    return str(body.get_content()).replace("\r\n", "\n")
+
+
+class _Words(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.words.extend(data.split())
+
+
+def words(html: str) -> str:
+    """What a reader sees of ``html``, with single spaces."""
+    parser = _Words()
+    parser.feed(re.sub(r"<(style|title)>.*?</\1>", "", html, flags=re.DOTALL))
+    return " ".join(parser.words)
+
+
+def test_the_success_mail_says_what_the_specification_shows() -> None:
+    rendered = mail(**FULL)
+    assert rendered.subject == "Task Completed: Execute Test Configuration - Success"
+    assert part(rendered, "plain").strip() == (
+        "✅ Task Completed\n"
+        "\n"
+        "Hello John Doe,\n"
+        "\n"
+        "Your task has completed with status: SUCCESS\n"
+        "\n"
+        "Task Details:\n"
+        "- Task Name: Execute Test Configuration\n"
+        "- Task ID: 12345678-1234-5678-9012-123456789012\n"
+        "- Status: Success\n"
+        "- Completed at: 2024-01-15 14:30:25 UTC\n"
+        "- Execution Time: 2m 45s\n"
+        "- Test Run ID: abcd1234\n"
+        "\n"
+        "View Results: https://app.example.com/test-runs/abcd1234\n"
+        "\n"
+        "Best regards,\n"
+        "Rhesis AI Team"
+    )
+
+
+def test_the_html_says_the_same_as_the_text() -> None:
+    rendered = mail(**FULL)
+    html = part(rendered, "html")
+    for line in part(rendered, "plain").splitlines():
+        for piece in line.removeprefix("- ").partition(": ")[::2]:
+            assert piece in words(html) or piece in html
+    assert 'href="https://app.example.com/test-runs/abcd1234"' in html
+
+
+@pytest.mark.parametrize(
+    ("status", "headline", "sentence"),
+    [
+        ("success", "✅ Task Completed", "Your task has completed with status: SUCCESS"),
+        ("failed", "❌ Task Failed", "Your task has completed with status: FAILED"),
+        ("cancelled", "🚫 Task Cancelled", "Your task has been stopped with status: CANCELLED"),
+    ],
+)
+def test_each_outcome_has_its_words_in_both_parts(status: str, headline: str, sentence: str) -> None:
+    rendered = mail(status=status)
+    for shown in (part(rendered, "plain"), words(part(rendered, "html"))):
+        assert headline in shown
+        assert sentence in shown
+
+
+def test_what_is_not_known_has_no_row() -> None:
+    rendered = mail()
+    for shown in (part(rendered, "plain"), words(part(rendered, "html"))):
+        assert "Hello," in shown
+        for absent in ("Execution Time", "Test Run ID", "Error:", "View Results", "N/A", "None"):
+            assert absent not in shown
+
+
+def test_hostile_text_is_exact_in_text_and_harmless_in_html() -> None:
+    name = 'R&D <b>"x" {{ 7*7 }} <script>'
+    rendered = mail(
+        display_name=name, name="<i>Ann</i>", error_message="</p><script>alert(1)</script>", status="failed"
+    )
+    assert rendered.subject == f"Task Completed: {name} - Failed"
+    assert f"- Task Name: {name}" in part(rendered, "plain")
+    html = part(rendered, "html")
+    assert "<script>" not in html
+    assert "<b>" not in html
+    assert "R&amp;D &lt;b&gt;" in html
+    assert name in words(html)
+
+
+def test_text_lines_are_at_most_78_characters_except_long_words() -> None:
+    rendered = mail(display_name="many words " * 20, error_message="why " * 100 + "\n" + "x" * 200, status="failed")
+    for line in part(rendered, "plain").splitlines():
+        assert len(line) <= 78 or " " not in line.strip()
+
+
+@pytest.mark.parametrize(
+    ("template", "subject", "warned"),
+    [
+        (None, "Task Completed: nightly-report - Success", False),
+        ("Task Complete: {task_name} - {status.title()}", "Task Complete: nightly-report - Success", False),
+        ("{project_name}: {status.upper()}", "P: SUCCESS", False),
+        ("Evil\r\nBcc: x@example.com {status}", "Evil Bcc: x@example.com success", False),
+        ("{test_set_name}", "Task Completed: nightly-report - Success", True),
+        ("{task_name.__class__}", "Task Completed: nightly-report - Success", True),
+        ("  ", "Task Completed: nightly-report - Success", True),
+    ],
+)
+def test_the_subject_template_or_the_default_with_one_warning(template: str, subject: str, warned: bool) -> None:
+    rendered = mail(subject_template=template, variables={"project_name": "P"})
+    assert rendered.subject == parsed(rendered)["Subject"] == subject
+    assert len(rendered.warnings) == warned
+
+
+def test_a_test_set_has_its_own_default_subject() -> None:
+    rendered = mail(status="failed", variables={"test_set_name": "API Tests"})
+    assert rendered.subject == "Test Execution Complete: API Tests - Failed"
+
+
+@pytest.mark.parametrize("template", ["no_such_template", "../../etc/passwd", "layout/base", "", "x" * 300])
+def test_an_unknown_template_never_loses_the_mail(template: str) -> None:
+    rendered = mail(template=template)
+    assert "✅ Task Completed" in part(rendered, "plain")
+    assert len(rendered.warnings) == 1
+
+
+def test_a_known_template_gives_no_warning() -> None:
+    assert mail(template="task_completion").warnings == ()
+
+
+def test_machine_headers_name_the_notification_and_not_the_person() -> None:
+    rendered = mail(name="Ann", kind="own kind\r\nX: y")
+    read = parsed(rendered)
+    notification = a_notification(kind="own kind\r\nX: y").notification_id
+    assert rendered.message_id == f"own-kind-X-y.{notification}@mail.example.com"
+    assert read["Message-ID"] == f"<{rendered.message_id}>"
+    assert read["X-Notification-ID"] == notification
+    assert read["Auto-Submitted"] == "auto-generated"
+    assert read["To"] == "Ann <ann@example.com>"
+    assert read["From"] == "streamnotify <noreply@mail.example.com>"
+    assert read["Date"] == "Mon, 15 Jan 2024 14:30:26 +0000"
+    assert "ann" not in rendered.message_id
+
+
+def test_the_brand_shows() -> None:
+    brand = Brand("ACME", "The ACME crew", "#112233", "https://acme.example/logo.png", "ACME Ltd", "help@acme.example")
+    rendered = Renderer(RenderPolicy("no@acme.example", brand, "https://acme.example")).task_mail(
+        a_notification(variables={"test_run_id": "1"}), "ann@example.com", NOW
+    )
+    html = part(rendered, "html")
+    assert 'src="https://acme.example/logo.png" alt="ACME"' in html
+    assert "#112233" in html
+    for shown in (part(rendered, "plain"), words(html)):
+        assert "The ACME crew" in shown
+        assert "ACME Ltd" in shown
+    assert parsed(rendered)["Reply-To"] == "help@acme.example"
+
+
+def test_an_invalid_address_is_told_apart_from_other_errors() -> None:
+    with pytest.raises(InvalidAddress):
+        RENDERER.task_mail(a_notification(), "ann@", NOW)
+
+
+def test_the_html_fits_and_keeps_the_rules_of_mail_programs() -> None:
+    rendered = mail(**FULL | {"status": "failed", "error_message": "x" * 5000, "display_name": "n" * 255})
+    assert len(rendered.content) < 40_000
+    html = part(rendered, "html")
+    body = html.partition("<body")[2]
+    assert '<html lang="en" dir="ltr">' in html
+    assert re.search(r"<title>[^<]+</title>", html)
+    assert html.count("<h1") == 1
+    assert "prefers-color-scheme: dark" in html
+    for forbidden in ("flex", "grid", "var(", "@import", "url(", "<script", "<form", "<svg", "margin:-"):
+        assert forbidden not in html
+    assert "<style" not in body.replace("<!--[if mso]><style", "")
+    tables = re.findall(r"<table[^>]*>", body)
+    data_tables = [table for table in tables if 'role="presentation"' not in table]
+    assert len(data_tables) == 1
+    assert html.count('<th scope="row"') == 6
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's contrast ratio of two colours written ``#rrggbb``."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_every_text_can_be_read_on_its_ground_in_light_and_dark() -> None:
+    html = part(mail(**FULL | {"status": "failed", "error_message": "x"}), "html")
+    dark = dict(re.findall(r"\n  \.(\w+) \{ (?:background-)?color: (#\w+)", html))
+    light_pairs = [("#111827", "#ffffff"), ("#4b5563", "#ffffff"), ("#4b5563", "#f3f4f6"), ("#7f1d1d", "#fef2f2")]
+    light_pairs += [(colour, "#ffffff") for colour in ("#15803d", "#b91c1c", "#3730a3")]
+    dark_pairs = [(dark[name], dark["card"]) for name in ("ink", "muted", "success", "failed", "cancelled")]
+    dark_pairs += [(dark["muted"], dark["page"]), ("#fecaca", dark["error"])]
+    for ink, ground in light_pairs + dark_pairs:
+        assert ink in html or ink == "#15803d"
+        assert contrast(ink, ground) >= 4.5, (ink, ground)
+
+
+def test_the_same_input_makes_the_same_bytes_also_in_another_process() -> None:
+    code = (
+        "import hashlib\n"
+        "from tests.render.test_renderer import FULL, mail\n"
+        "print(hashlib.sha256(mail(**FULL).content).hexdigest())"
+    )
+    root = Path(__file__).resolve().parents[2]
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=root, env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+    assert mail(**FULL).content == mail(**FULL).content
+
+
+def test_another_time_makes_another_date_and_nothing_else() -> None:
+    later = RENDERER.task_mail(a_notification(), "ann@example.com", NOW + timedelta(seconds=1)).content
+    assert later.replace(b"14:30:27", b"14:30:26") == mail().content
+
+
+TEXT = st.text(st.one_of(st.characters(), st.sampled_from('\r\n\x00\u2028\u202e:<>,"\\=?@ {}%')), max_size=80)
+
+
+@settings(max_examples=50)
+@given(
+    task=TEXT,
+    name=TEXT,
+    display=st.none() | TEXT,
+    subject=st.none() | TEXT,
+    error=TEXT,
+    result=st.dictionaries(st.sampled_from(["test_run_id", "test_set_name", "x"]), TEXT | st.integers() | st.none()),
+)
+def test_no_field_adds_a_header_a_recipient_or_markup(
+    task: str, name: str, display: str | None, subject: str | None, error: str, result: dict[str, Any]
+) -> None:
+    rendered = mail(
+        task_name=task,
+        name=name,
+        display_name=display,
+        subject_template=subject,
+        error_message=error,
+        variables=result,
+        status="failed",
+        notification_id="fixed",
+    )
+    read = parsed(rendered)
+    assert read.keys() == parsed(mail()).keys()
+    assert [address.addr_spec for address in read["To"].addresses] == ["ann@example.com"]
+    assert max(rendered.content) < 128
+    plain_tags = set(re.findall(r"<(\w+)", part(rendered, "html")))
+    assert plain_tags <= {
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "div",
+        "table",
+        "tr",
+        "td",
+        "th",
+        "h1",
+        "h2",
+        "p",
+        "br",
+        "strong",
+        "a",
+    }

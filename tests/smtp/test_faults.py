@@ -1,0 +1,274 @@
+"""The decision table against a relay that misbehaves at every stage."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from streamnotify.domain.delivery import AttemptResult, Outcome
+from streamnotify.errors import LeaseLost
+from streamnotify.smtp.classification import RULES, classify, visible
+from streamnotify.smtp.fault import FaultKind, SmtpFault, Stage
+from streamnotify.smtp.sender import Sender
+from tests.smtp.a_mail import CONTENT, a_mail, a_policy, lease_held
+from tests.smtp.relays import Answer, ScriptedRelay, Silence
+
+STUFFED = CONTENT.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+SHORT = timedelta(milliseconds=100)
+DEFERRED, FAILED, AMBIGUOUS = Outcome.DEFERRED, Outcome.FAILED, Outcome.AMBIGUOUS
+
+
+async def send_once(relay: ScriptedRelay, **policy: object) -> AttemptResult:
+    """The result of one attempt at ``relay``; a hung relay is given up soon."""
+    limits = {"connect_timeout": SHORT, "command_timeout": SHORT, "data_timeout": SHORT, "reset_timeout": SHORT}
+    sender = Sender(a_policy(relay.port, **limits | policy))
+    try:
+        return await sender.send(a_mail(), 1, lease_held)
+    finally:
+        await sender.close()
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer", "outcome", "stage", "code", "reason"),
+    [
+        ("GREETING", "421 4.3.2 busy", DEFERRED, "connect", 421, "relay_unavailable"),
+        ("GREETING", "554 5.7.1 go away", DEFERRED, "connect", 554, "relay_refused"),
+        ("GREETING", Silence.HANG_UP, DEFERRED, "connect", None, "connection_failed"),
+        ("GREETING", Silence.HANG, DEFERRED, "connect", None, "timeout"),
+        ("GREETING", "hello there", DEFERRED, "connect", None, "connection_failed"),
+        ("EHLO", Silence.HANG_UP, DEFERRED, "connect", None, "connection_failed"),
+        ("MAIL", "421 4.3.2 busy", DEFERRED, "mail", 421, "relay_unavailable"),
+        ("MAIL", "451 4.3.0 later", DEFERRED, "mail", 451, "relay_deferred"),
+        ("MAIL", "530 5.7.0 authentication required", DEFERRED, "mail", 530, "auth_required"),
+        ("MAIL", "550 5.7.1 not from you", DEFERRED, "mail", 550, "sender_refused"),
+        ("MAIL", "552 5.3.4 too big", FAILED, "mail", 552, "too_large"),
+        ("MAIL", Silence.HANG_UP, DEFERRED, "mail", None, "connection_lost"),
+        ("MAIL", Silence.HANG, DEFERRED, "mail", None, "timeout"),
+        ("RCPT", "421 4.7.0 too many", DEFERRED, "rcpt", 421, "relay_unavailable"),
+        ("RCPT", "450 4.2.1 greylisted", DEFERRED, "rcpt", 450, "relay_deferred"),
+        ("RCPT", "550 5.1.1 no such user", FAILED, "rcpt", 550, "recipient_refused"),
+        ("RCPT", Silence.HANG_UP, DEFERRED, "rcpt", None, "connection_lost"),
+        ("RCPT", "what?", DEFERRED, "rcpt", None, "protocol_error"),
+        ("DATA", "451 4.3.0 later", DEFERRED, "data", 451, "relay_deferred"),
+        ("DATA", "554 5.5.1 no", FAILED, "data", 554, "content_refused"),
+        ("DATA", "250 what for?", DEFERRED, "data", 250, "protocol_error"),
+        ("DATA", Silence.HANG_UP, DEFERRED, "data", None, "connection_lost"),
+        ("DATA", Silence.HANG, DEFERRED, "data", None, "timeout"),
+        ("DOT", "421 4.3.2 shutting down", DEFERRED, "dot", 421, "relay_unavailable"),
+        ("DOT", "451 4.3.0 later", DEFERRED, "dot", 451, "relay_deferred"),
+        ("DOT", "554 5.7.1 spam", FAILED, "dot", 554, "content_refused"),
+        ("DOT", Silence.HANG_UP, AMBIGUOUS, "dot", None, "no_reply"),
+        ("DOT", Silence.HANG, AMBIGUOUS, "dot", None, "no_reply"),
+        ("DOT", "thanks", AMBIGUOUS, "dot", None, "no_reply"),
+        ("DOT", "354 more?", AMBIGUOUS, "dot", 354, "no_reply"),
+    ],
+)
+def test_what_the_relay_does_decides_what_becomes_of_the_mail(
+    verb: str, answer: Answer, outcome: Outcome, stage: str, code: int | None, reason: str
+) -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay(**{verb: answer}) as relay:
+            result = await send_once(relay)
+        assert (result.outcome, result.stage, result.code, result.reason) == (outcome, stage, code, reason)
+        assert result.text
+        assert len(relay.contents) == (verb == "DOT")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [("535 5.7.8 wrong", 535), ("454 4.7.0 later", 454), (Silence.HANG_UP, None)]
+)
+def test_trouble_at_the_login_says_nothing_against_the_mail(answer: Answer, code: int | None) -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay(EHLO="250-relay\r\n250 AUTH LOGIN PLAIN CRAM-MD5", AUTH=answer) as relay:
+            result = await send_once(relay, user="ann", password="secret")
+        assert (result.outcome, result.stage, result.code, result.reason) == (DEFERRED, "auth", code, "auth_failed")
+        assert sum(command.startswith("AUTH") for command in relay.commands) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_relay_without_a_login_is_not_sent_to() -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay() as relay:
+            result = await send_once(relay, user="ann", password="secret")
+        assert (result.outcome, result.stage, result.reason) == (DEFERRED, "auth", "auth_failed")
+        assert relay.contents == []
+
+    asyncio.run(scenario())
+
+
+def test_nobody_listening_defers() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+
+        async def scenario() -> None:
+            result = await Sender(a_policy(port)).send(a_mail(), 1, lease_held)
+            assert (result.outcome, result.stage, result.reason) == (DEFERRED, "connect", "connection_failed")
+
+        asyncio.run(scenario())
+
+
+def test_a_reply_in_pieces_is_read_whole() -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay(DOT="250-2.0.0 first\r\n250-2.0.0 second\r\n250 2.0.0 third") as relay:
+            result = await send_once(relay)
+        assert result.outcome is Outcome.SENT
+        assert result.text == "2.0.0 first 2.0.0 second 2.0.0 third"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("rset", ["250 ok", "500 what?", Silence.HANG, Silence.HANG_UP])
+def test_after_a_refusal_the_next_mail_goes_out_and_gets_its_own_answer(rset: Answer) -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay(RCPT=["550 5.1.1 no such user", "250 ok"], RSET=rset) as relay:
+            sender = Sender(a_policy(relay.port, reset_timeout=SHORT))
+            first = await sender.send(a_mail(), 1, lease_held)
+            second = await sender.send(a_mail(notification_id="n2"), 1, lease_held)
+            await sender.close()
+        assert (first.outcome, first.code) == (FAILED, 550)
+        assert second.outcome is Outcome.SENT
+        assert relay.connections == (1 if rset == "250 ok" else 2)
+
+    asyncio.run(scenario())
+
+
+def test_a_mail_cancelled_before_the_dot_is_not_delivered_and_its_connection_not_used_again() -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay(RCPT=[Silence.HANG, "250 ok"]) as relay:
+            sender = Sender(a_policy(relay.port))
+            attempt = asyncio.create_task(sender.send(a_mail(), 1, lease_held))
+            await _until(lambda: any(command.startswith("RCPT") for command in relay.commands))
+            attempt.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
+            assert (await sender.send(a_mail(), 1, lease_held)).outcome is Outcome.SENT
+            assert len(relay.contents) == 1
+            assert relay.connections == 2
+            await sender.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_mail_cancelled_after_the_dot_is_awaited_and_reported() -> None:
+    async def scenario() -> None:
+        answer_now = asyncio.Event()
+
+        class Slow(ScriptedRelay):
+            async def _say(self, verb: str, writer: asyncio.StreamWriter) -> str | None:
+                if verb == "DOT":
+                    await answer_now.wait()
+                return await super()._say(verb, writer)
+
+        async with Slow() as relay:
+            sender = Sender(a_policy(relay.port))
+            attempt = asyncio.create_task(sender.send(a_mail(), 1, lease_held))
+            await relay.dot.wait()
+            for _ in range(3):
+                attempt.cancel()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            assert not attempt.done()
+            answer_now.set()
+            assert (await attempt).outcome is Outcome.SENT
+            await sender.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("lost_at_check", "told"), [(1, False), (2, True)])
+def test_a_lost_lease_stops_the_mail_before_mail_and_before_the_dot(lost_at_check: int, told: bool) -> None:
+    async def scenario() -> None:
+        checks = 0
+
+        def check_lease() -> None:
+            nonlocal checks
+            checks += 1
+            if checks == lost_at_check:
+                raise LeaseLost("not ours any more")
+
+        async with ScriptedRelay() as relay:
+            sender = Sender(a_policy(relay.port))
+            with pytest.raises(LeaseLost):
+                await sender.send(a_mail(), 1, check_lease)
+            assert relay.contents == []
+            assert ("DATA" in relay.commands) is told
+            assert (await sender.send(a_mail(), 1, lease_held)).outcome is Outcome.SENT
+            assert relay.contents == [STUFFED]
+            assert relay.connections == 2
+            await sender.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_lease_lost_while_the_content_goes_out_keeps_the_dot_back() -> None:
+    """The second look comes after the last byte of the content has left, however slowly it went."""
+
+    async def scenario() -> None:
+        seen_at_checks: list[int] = []
+        received = 0
+
+        async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal received
+            writer.write(b"220 hi\r\n")
+            for answer in (b"250 ok\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
+                await reader.readuntil(b"\r\n")
+                writer.write(answer)
+            while piece := await reader.read(65536):
+                received += len(piece)
+            writer.close()
+
+        content = b"Subject: x\r\n\r\n" + b"x" * 70 + b"\r\n" * 5_000_000
+        server = await asyncio.start_server(converse, "127.0.0.1", 0)
+
+        def check_lease() -> None:
+            seen_at_checks.append(received)
+            if len(seen_at_checks) == 2:
+                raise LeaseLost("not ours any more")
+
+        sender = Sender(a_policy(server.sockets[0].getsockname()[1]))
+        with pytest.raises(LeaseLost):
+            await sender.send(a_mail(content=content), 1, check_lease)
+        assert seen_at_checks[0] == 0
+        # What is not received yet is in the kernel's buffers; without waiting nothing would have been received.
+        assert seen_at_checks[1] > 0
+        server.close()
+
+    asyncio.run(scenario())
+
+
+def test_every_rule_can_be_reached_and_every_fault_has_one() -> None:
+    codes = [None, *range(200, 600)]
+    faults = [
+        SmtpFault(stage, kind, "x", code)
+        for stage in Stage
+        for kind in FaultKind
+        for code in (codes if kind is FaultKind.REPLY else [None])
+    ]
+    used = {next(number for number, rule in enumerate(RULES) if rule.fits(fault)) for fault in faults}
+    assert used == set(range(len(RULES)))
+    for fault in faults:
+        # A fault before the dot's answer must never count as possibly delivered, and after it never as certainly not.
+        outcome = classify(fault, "n", 1).outcome
+        if fault.stage is not Stage.DOT:
+            assert outcome is not AMBIGUOUS
+        elif fault.kind in (FaultKind.DISCONNECTED, FaultKind.TIMEOUT, FaultKind.MALFORMED, FaultKind.HANDSHAKE):
+            assert outcome is AMBIGUOUS
+
+
+def test_the_relays_words_cannot_forge_a_log_line() -> None:
+    assert visible("no\r\n2024 INFO sent\x1b[0m\u202e!") == "no 2024 INFO sent [0m !"
+    assert len(visible("x" * 10_000)) == 500
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - what is waited for is a list in the relay
+            await asyncio.sleep(0.005)

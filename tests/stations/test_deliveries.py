@@ -1,0 +1,255 @@
+"""The deliveries station: attempts, results, retries, and a ledger that lets nothing out twice."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from streamnotify.domain.delivery import AttemptResult, Delivery, DeliveryPolicy, DeliveryState, Outcome, OutgoingMail
+from streamnotify.errors import LeaseLost, StateError
+from streamnotify.smtp.sender import Sender
+from streamnotify.stations.context import Attempt
+from streamnotify.stations.deliveries import LEDGER, MAIL, performer, station
+from streamnotify.wire.commands import DeliverMail, RecordResult
+from streamnotify.wire.topics import NOTIFICATION_STATUS
+from tests.smtp.a_mail import CONTENT, a_policy, lease_held
+from tests.smtp.a_mail import a_mail as any_mail
+from tests.smtp.relays import ScriptedRelay, a_relay
+from tests.stations.fake_context import NOW, FakeContext
+
+STATION = station(DeliveryPolicy(), None)
+MAX_AGE = timedelta(days=3)
+
+
+@dataclass
+class DeliveryContext(FakeContext):
+    """A context that notes which attempts are started."""
+
+    started: list[tuple[str, int]] = field(default_factory=list)
+
+    def start(self, key: str, number: int) -> None:
+        self.started.append((key, number))
+
+    def result(self, outcome: Outcome, attempt: int = 1, **fields: Any) -> None:
+        """Handle the result of an attempt."""
+        STATION.handle(RecordResult(AttemptResult("n1", attempt, outcome, **fields)), self)
+
+    @property
+    def statuses(self) -> list[dict[str, Any]]:
+        """What is on notification-status."""
+        return [record for _, record in self.to(NOTIFICATION_STATUS)]
+
+    @property
+    def ledger(self) -> Delivery | None:
+        """The ledger of the mail."""
+        return self.get(LEDGER, "n1")
+
+
+def a_mail(created_at: datetime = NOW) -> OutgoingMail:
+    """A mail to Ann made at ``created_at``."""
+    return any_mail(created_at=created_at, expires_at=created_at + MAX_AGE)
+
+
+def arrived(created_at: datetime = NOW) -> DeliveryContext:
+    """The context after a mail has come in."""
+    ctx = DeliveryContext()
+    STATION.handle(DeliverMail(a_mail(created_at)), ctx)
+    return ctx
+
+
+def test_a_mail_that_comes_in_is_attempted() -> None:
+    ctx = arrived()
+    assert ctx.started == [("n1", 1)]
+    assert ctx.ledger == Delivery(DeliveryState.ATTEMPTING, 1)
+    assert ctx.get(MAIL, "n1") == a_mail()
+    assert ctx.statuses == []
+    assert not ctx.wakes
+
+
+def test_an_accepted_mail_is_recorded_logged_and_its_bytes_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    ctx = arrived()
+    ctx.result(Outcome.SENT, stage="dot", code=250, text="queued as 4711")
+    assert ctx.statuses == [
+        {
+            "notification_id": "n1",
+            "status": "sent",
+            "kind": "task_completion",
+            "task_name": "nightly-report",
+            "task_id": "run-1",
+            "to": "ann@example.com",
+            "subject": "Hi",
+            "message_id": "task_completion.n1@example.com",
+            "attempt": 1,
+            "smtp_stage": "dot",
+            "smtp_code": 250,
+            "at": "2024-01-15T14:31:00Z",
+        }
+    ]
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (logging.INFO, "Task completion email sent successfully to ann@example.com for task run-1")
+    ]
+    assert ctx.get(MAIL, "n1") is None
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_mail_that_comes_again_is_never_attempted_again(outcome: Outcome) -> None:
+    ctx = arrived()
+    STATION.handle(DeliverMail(a_mail()), ctx)
+    ctx.result(outcome)
+    before = (ctx.ledger, list(ctx.emitted))
+    STATION.handle(DeliverMail(a_mail()), ctx)
+    assert ctx.started == [("n1", 1)]
+    assert (ctx.ledger, ctx.emitted) == before
+
+
+def test_the_ledger_remembers_for_30_days_and_then_forgets() -> None:
+    ctx = arrived()
+    ctx.result(Outcome.SENT)
+    ctx.advance(STATION, NOW + timedelta(days=30) - timedelta(seconds=1))
+    assert ctx.ledger == Delivery(DeliveryState.SENT, 1)
+    ctx.advance(STATION, NOW + timedelta(days=30))
+    assert ctx.ledger is None
+    assert ctx.rows == {}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"), [(Outcome.DEFERRED, "tls_unavailable"), (Outcome.AMBIGUOUS, "no_reply")]
+)
+def test_a_deferred_mail_waits_and_is_attempted_again(
+    outcome: Outcome, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ctx = arrived()
+    ctx.result(outcome, stage="tls", reason=reason, text="because")
+    [status] = ctx.statuses
+    assert (status["status"], status["reason"], status["attempt"]) == ("deferred", reason, 1)
+    next_at = datetime.fromisoformat(status["next_at"])
+    assert timedelta(seconds=45) <= next_at - NOW <= timedelta(seconds=75)
+    assert caplog.messages == [f"Failed to send task completion email to ann@example.com: {reason} because"]
+    ctx.advance(STATION, next_at - timedelta(milliseconds=1))
+    assert ctx.started == [("n1", 1)]
+    ctx.advance(STATION, next_at)
+    assert ctx.started == [("n1", 1), ("n1", 2)]
+    ctx.result(Outcome.SENT, attempt=2)
+    assert ctx.statuses[-1]["status"] == "sent"
+    assert ctx.statuses[-1]["attempt"] == 2
+
+
+def test_a_refused_mail_fails_for_good(caplog: pytest.LogCaptureFixture) -> None:
+    ctx = arrived()
+    ctx.result(Outcome.FAILED, stage="rcpt", code=550, reason="recipient_refused", text="5.1.1 no such user")
+    [status] = ctx.statuses
+    assert (status["status"], status["reason"], status["smtp_stage"], status["smtp_code"]) == (
+        "failed",
+        "recipient_refused",
+        "rcpt",
+        550,
+    )
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (
+            logging.ERROR,
+            "Failed to send task completion email to ann@example.com: recipient_refused 550 5.1.1 no such user",
+        )
+    ]
+    ctx.advance(STATION, NOW + timedelta(days=29))
+    assert ctx.started == [("n1", 1)]
+    assert ctx.get(MAIL, "n1") is None
+
+
+def test_an_outage_holds_the_mail_until_it_expires_at_error(caplog: pytest.LogCaptureFixture) -> None:
+    ctx = arrived()
+    for attempt in range(1, 1000):
+        ctx.result(Outcome.DEFERRED, attempt=attempt, reason="connection_failed")
+        ctx.advance(STATION, datetime.fromisoformat(ctx.statuses[-1]["next_at"]))
+        if ctx.started[-1] != ("n1", attempt + 1):
+            break
+    assert ctx.statuses[-1]["status"] == "expired"
+    assert ctx.now == NOW + MAX_AGE
+    assert 72 <= len(ctx.started) <= 130  # about hourly
+    assert caplog.records[-1].levelno == logging.ERROR
+    assert "ann@example.com for task run-1 expired" in caplog.messages[-1]
+    assert ctx.get(MAIL, "n1") is None
+    assert ctx.ledger == Delivery(DeliveryState.EXPIRED, len(ctx.started))
+
+
+def test_a_mail_that_comes_in_after_its_time_expires_without_an_attempt() -> None:
+    ctx = arrived(created_at=NOW - timedelta(days=4))
+    assert ctx.started == []
+    assert [status["status"] for status in ctx.statuses] == ["expired"]
+    assert ctx.get(MAIL, "n1") is None
+
+
+def test_stale_and_unknown_results_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    ctx = arrived()
+    ctx.result(Outcome.DEFERRED)
+    ctx.advance(STATION, NOW + timedelta(minutes=2))
+    caplog.clear()
+    before = (dict(ctx.rows), list(ctx.emitted), dict(ctx.wakes))
+    ctx.result(Outcome.SENT, attempt=1)
+    ctx.result(Outcome.FAILED, attempt=3)
+    STATION.handle(RecordResult(AttemptResult("never heard of", 1, Outcome.SENT)), ctx)
+    assert (ctx.rows, ctx.emitted, ctx.wakes) == before
+    assert caplog.messages == []
+
+
+def attempt_of(ctx: DeliveryContext, check_lease: Any = lease_held) -> Attempt:
+    """The attempt the engine would hand to the performer."""
+    key, number = ctx.started[-1]
+    return Attempt(key, number, ctx, check_lease)
+
+
+def test_an_attempt_hands_the_stored_mail_to_the_relay() -> None:
+    now = datetime.now(NOW.tzinfo)
+
+    async def scenario() -> None:
+        async with a_relay() as relay:
+            sender = Sender(a_policy(relay.port, at_once=7))
+            perform = performer(sender)
+            ctx = arrived(created_at=now)
+            assert perform.at_once == 7
+            command = await perform.perform(attempt_of(ctx))
+            await sender.close()
+        assert command.result == AttemptResult("n1", 1, Outcome.SENT, "dot", 250, None, "2.0.0 queued as 4711")
+        assert [mail.content for mail in relay.received] == [CONTENT]
+
+    asyncio.run(scenario())
+
+
+def test_an_attempt_whose_lease_is_lost_delivers_nothing_and_says_so() -> None:
+    now = datetime.now(NOW.tzinfo)
+
+    def lost() -> None:
+        raise LeaseLost("not ours any more")
+
+    async def scenario() -> None:
+        async with ScriptedRelay() as relay:
+            sender = Sender(a_policy(relay.port))
+            with pytest.raises(LeaseLost):
+                await performer(sender).perform(attempt_of(arrived(created_at=now), lost))
+            await sender.close()
+        assert relay.contents == []
+
+    asyncio.run(scenario())
+
+
+def test_without_smtp_settings_a_mail_from_before_waits() -> None:
+    result = asyncio.run(_perform_without_sender()).result
+    assert (result.outcome, result.reason, result.attempt) == (Outcome.DEFERRED, "smtp_not_configured", 1)
+
+
+async def _perform_without_sender() -> RecordResult:
+    command = await performer(None).perform(attempt_of(arrived()))
+    assert isinstance(command, RecordResult)
+    return command
+
+
+def test_an_open_attempt_without_its_mail_is_an_error_and_not_a_result() -> None:
+    ctx = arrived()
+    ctx.delete(MAIL, "n1")
+    with pytest.raises(StateError, match="n1"):
+        asyncio.run(performer(None).perform(attempt_of(ctx)))  # type: ignore[arg-type]  # perform is a coroutine function

@@ -1,0 +1,207 @@
+"""The test pipeline on a real broker: topics, worker processes, numbers in, and what came of them."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.stream import pipeline
+
+PARTITIONS = 4
+BIG = {"max.message.bytes": "3145728"}
+INTERNAL = {**BIG, "message.timestamp.type": "LogAppendTime"}
+COMPACTED = {**BIG, "cleanup.policy": "compact"}
+
+
+class KafkaPipeline:
+    """One deployment of the test pipeline under a unique name.
+
+    Args:
+        bootstrap_servers: of the broker.
+        name: unique on the broker.
+        directory: for state and logs.
+    """
+
+    def __init__(self, bootstrap_servers: str, name: str, directory: Path, partitions: int = PARTITIONS) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self.name = name
+        self.directory = directory
+        self.partitions = partitions
+        self.expected: collections.Counter[str] = collections.Counter()
+        self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self.admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "partitioner": "murmur2_random",
+                "linger.ms": 10,
+                "enable.idempotence": True,
+            }
+        )
+
+    def create_topics(self, **changelog: str) -> None:
+        """Create the pipeline's topics; ``changelog`` overrides settings of the changelogs."""
+        topics = [(f"{self.name}.{topic}", BIG) for topic in ("numbers", "out", "dead-letters")]
+        topics += [(f"{self.name}-{topic}", INTERNAL) for topic in ("counts", "sums")]
+        compacted = {**COMPACTED, **{key.replace("_", "."): value for key, value in changelog.items()}}
+        topics += [(f"{self.name}-{station}-changelog", compacted) for station in ("counter", "summer")]
+        made = self.admin.create_topics([NewTopic(name, self.partitions, 1, config=config) for name, config in topics])
+        for future in made.values():
+            future.result()
+
+    def start(self, worker: int, **told: Any) -> subprocess.Popen[bytes]:
+        """Start a worker; ``told`` is passed on to it (see worker_process)."""
+        config = {
+            "bootstrap_servers": self.bootstrap_servers,
+            "app_id": self.name,
+            "data_dir": str(self.data_dir(worker)),
+            "partitions": self.partitions,
+            **told,
+        }
+        with self.log(worker).open("ab") as log:
+            self.workers[worker] = subprocess.Popen(
+                [sys.executable, "-m", "tests.stream.worker_process", json.dumps(config)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=Path(__file__).parents[2],
+                env=dict(os.environ),
+            )
+        return self.workers[worker]
+
+    def data_dir(self, worker: int) -> Path:
+        """Where a worker keeps its state."""
+        return self.directory / f"state-{worker}"
+
+    def log(self, worker: int) -> Path:
+        """What a worker printed."""
+        return self.directory / f"worker-{worker}.log"
+
+    def kill(self, worker: int, *, lose_state: bool = False) -> None:
+        """kill -9, perhaps with the state directory deleted."""
+        self.workers[worker].kill()
+        self.workers[worker].wait()
+        if lose_state:
+            shutil.rmtree(self.data_dir(worker), ignore_errors=True)
+
+    def stop(self, worker: int) -> int:
+        """Stop gracefully; the exit code."""
+        self.workers[worker].send_signal(signal.SIGTERM)
+        return self.workers[worker].wait(60)
+
+    def close(self) -> None:
+        """End every worker."""
+        for worker in self.workers.values():
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+
+    def put(self, key: str, *, partition: int | None = None, count: bool = True, **more: Any) -> None:
+        """Have a number counted; flush() waits for it.
+
+        It goes straight to the counter: commands of the stateless splitter may be repeated, and counting them is not
+        idempotent, as their merging would have to be.
+        """
+        where = {} if partition is None else {"partition": partition}
+        value = pipeline.COUNTS.encode(pipeline.Add(key, **more))
+        while True:
+            try:
+                self._producer.produce(f"{self.name}-counts", value, key=key, **where)
+                break
+            except BufferError:
+                self._producer.poll(0.1)
+        self._producer.poll(0)
+        if count:
+            self.expected[key] += int(more.get("n", 1))
+
+    def put_bytes(self, value: bytes | None) -> None:
+        """Publish a raw value on ``numbers``."""
+        self._producer.produce(f"{self.name}.numbers", value)
+
+    def flush(self) -> None:
+        """Wait until everything put is acked."""
+        assert self._producer.flush(60) == 0
+
+    def records(self, topic: str) -> Iterator[Message]:
+        """Everything on a topic, by its full name."""
+        consumer = Consumer(
+            {"bootstrap.servers": self.bootstrap_servers, "group.id": f"{self.name}-look", "enable.partition.eof": True}
+        )
+        consumer.assign([TopicPartition(topic, number, 0) for number in range(self.partitions)])
+        ended = 0
+        try:
+            while ended < self.partitions:
+                message = consumer.poll(10)
+                assert message is not None, f"{topic} cannot be read"
+                if message.error():
+                    ended += 1
+                else:
+                    yield message
+        finally:
+            consumer.close()
+
+    def out(self) -> list[Any]:
+        """The distinct records on ``out``, parsed."""
+        distinct = {dict(message.headers())["sn-id"]: message.value() for message in self.records(f"{self.name}.out")}
+        return [msgspec.json.decode(value) for value in distinct.values()]
+
+    def dead_letters(self) -> list[tuple[bytes | None, dict[str, str]]]:
+        """The distinct dead letters: value and headers."""
+        letters = {}
+        for message in self.records(f"{self.name}.dead-letters"):
+            headers = {name: value.decode() for name, value in message.headers()}
+            letters[headers["sn-id"]] = (message.value(), headers)
+        return list(letters.values())
+
+    def rows(self, station: str) -> dict[bytes, bytes]:
+        """A station's state, as its changelog has it."""
+        rows: dict[tuple[int, bytes], bytes | None] = {}
+        for message in self.records(f"{self.name}-{station}-changelog"):
+            rows[message.partition(), message.key()] = message.value()
+        return {key: value for (_, key), value in rows.items() if value is not None}
+
+    def counts(self, station: str) -> dict[str, int]:
+        """What a station has counted per key."""
+        rows = self.rows(station).items()
+        return {key[1:].decode(): pipeline.COUNT.decode(value) for key, value in rows if key[:1] == b"c"}
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60, pause: float = 0.3) -> None:
+        """Wait until a condition holds, failing after so many seconds with the workers' last words."""
+        until = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > until:
+                tails = "\n".join(
+                    f"--- worker {n} ({worker.poll()})\n{self.log(n).read_text(errors='replace')[-3000:]}"
+                    for n, worker in self.workers.items()
+                )
+                raise AssertionError(f"did not come true within {seconds} s\n{tails}")
+            time.sleep(pause)
+
+    def wait_until_counted(self, seconds: float = 90) -> None:
+        """Wait until the summer has counted everything expected, then compare both stations exactly."""
+        total = sum(self.expected.values())
+        self.wait_for(lambda: sum(self.counts("summer").values()) >= total, seconds, pause=0.5)
+        assert self.miscounted("counter") == {}
+        assert self.miscounted("summer") == {}
+
+    def miscounted(self, station: str) -> dict[str, tuple[int, int]]:
+        """Keys whose count is not the expected one: (counted, expected)."""
+        counts = collections.Counter(self.counts(station))
+        keys = counts.keys() | self.expected.keys()
+        return {key: (counts[key], self.expected[key]) for key in sorted(keys) if counts[key] != self.expected[key]}
+
+    def wait_until_running(self, worker: int, seconds: float = 60) -> None:
+        """Wait until a worker's records flow."""
+        self.wait_for(lambda: b"Worker ready" in self.log(worker).read_bytes(), seconds)

@@ -1,0 +1,133 @@
+"""Small stations for tests of the engine: numbers come in, are counted per key, passed on, and counted again.
+
+``splitter`` (stateless, folds) reads the public topic ``numbers`` (``{"key": ..., "n": ...}``); ``counter`` and
+``summer`` are stateful. A number ``{"key": k, "poison": ...}`` fails in various ways; ``{"key": k, "wake_in": s}`` puts
+the key to sleep; ``{"key": k, "attempt": true}`` has an attempt made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from streamnotify.errors import BadRecord
+from streamnotify.stations.context import Attempt, Context, Due, Folding, Performer, Record, Station
+from streamnotify.wire.rows import Row
+from streamnotify.wire.topics import Topic
+
+
+class Add(msgspec.Struct, frozen=True, array_like=True, tag="add"):
+    """numbers -> counter -> summer: so many of a key."""
+
+    key: str
+    n: int = 1
+    poison: str | None = None
+    wake_in: float | None = None
+    attempt: bool = False
+
+
+class Performed(msgspec.Struct, frozen=True, array_like=True, tag="performed"):
+    """The result of an attempt."""
+
+    key: str
+    number: int
+
+
+def _topic(name: str) -> Topic:
+    decode = msgspec.msgpack.Decoder(Add | Performed).decode
+    return Topic(name, internal=True, encode=msgspec.msgpack.encode, decode=decode)
+
+
+NUMBERS = Topic("numbers", internal=False, encode=msgspec.json.encode)
+COUNTS = _topic("counts")
+SUMS = _topic("sums")
+OUT = Topic("out", internal=False, encode=msgspec.json.encode)
+
+COUNT = Row(b"c", int)
+SLEEP = Row(b"s", float)
+TOTAL = Row(b"t", int)
+PERFORMED = Row(b"p", int)
+BIG = Row(b"b", str)
+
+
+def split(record: Record, ctx: Context) -> None:
+    """Read a number; bytes that are none are a bad record."""
+    try:
+        add = msgspec.json.decode(record.value or b"", type=dict[str, Any])
+    except msgspec.DecodeError as exc:
+        raise BadRecord(f"no JSON: {exc}") from exc
+    if "key" not in add:
+        raise BadRecord("is missing", field="key")
+    ctx.emit(COUNTS, add["key"], Add(**add))
+
+
+def combine(a: Add, b: Add) -> Add | None:
+    """Fold plain numbers only."""
+    plain = all(x.poison is None and x.wake_in is None and not x.attempt for x in (a, b))
+    return Add(a.key, a.n + b.n) if plain else None
+
+
+def count(command: Any, ctx: Context) -> None:
+    """Count a key, pass every number on, and do what the number asks for."""
+    if isinstance(command, Due):
+        ctx.delete(SLEEP, command.key)
+        ctx.emit(OUT, command.key, {"woke": command.key, "at": command.at.timestamp(), "now": ctx.now.timestamp()})
+        return
+    if isinstance(command, Performed):
+        ctx.put(PERFORMED, command.key, (ctx.get(PERFORMED, command.key) or 0) + 1)
+        ctx.emit(OUT, command.key, {"performed": command.key, "number": command.number})
+        return
+    ctx.put(COUNT, command.key, (ctx.get(COUNT, command.key) or 0) + command.n)
+    ctx.put(TOTAL, "all", (ctx.get(TOTAL, "all") or 0) + command.n)
+    _obey(command, ctx)
+    ctx.emit(SUMS, command.key, Add(command.key, command.n))
+
+
+def _obey(command: Add, ctx: Context) -> None:
+    if command.poison == "bug":
+        raise RuntimeError("this record always fails")
+    if command.poison == "bad":
+        raise BadRecord("not allowed", field="poison")
+    if command.poison == "huge":
+        ctx.put(BIG, command.key, "x" * 900_000)
+    if command.wake_in is not None:
+        ctx.put(SLEEP, command.key, command.wake_in)
+        ctx.wake(SLEEP, command.key, ctx.now + timedelta(seconds=command.wake_in))
+    if command.attempt:
+        ctx.start(command.key, 1)
+
+
+def add_up(command: Any, ctx: Context) -> None:
+    """Sum what the counter passed on."""
+    ctx.put(COUNT, command.key, (ctx.get(COUNT, command.key) or 0) + command.n)
+
+
+async def perform(attempt: Attempt) -> Performed:
+    """Succeed at once."""
+    attempt.check_lease()
+    return Performed(attempt.key, attempt.number)
+
+
+def stations(performer: Performer | None = None) -> tuple[Station, ...]:
+    """The pipeline's stations, fresh."""
+    folding = Folding(identity=lambda add: add.key, combine=combine)
+    return (
+        Station("splitter", (NUMBERS,), split, folding=folding),
+        Station(
+            "counter", (COUNTS,), count, rows=(COUNT, SLEEP, TOTAL, PERFORMED, BIG),
+            performer=performer or Performer(perform, at_once=2),
+        ),
+        Station("summer", (SUMS,), add_up, rows=(COUNT,)),
+    )
+
+
+def number(key: str, **more: Any) -> bytes:
+    """A record value for the topic ``numbers``."""
+    return json.dumps({"key": key, **more}).encode()
+
+
+Pipeline = Callable[[], tuple[Station, ...]]

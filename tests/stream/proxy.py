@@ -1,0 +1,180 @@
+"""A TCP proxy to a broker that can stall, and lose or keep back what is produced to one topic."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import socket
+import struct
+import threading
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+PRODUCE = 0  # API key of Kafka's produce request
+HEADER = 4  # bytes that hold the length of a frame
+CHUNK = 65_536
+
+
+class Fault(enum.Enum):
+    """What happens to a produce request of the topic in question; its connection is closed in each case."""
+
+    NOT_SENT = "the request does not reach the broker"
+    NO_ANSWER = "the broker takes it, its answer is lost"
+    LATE = "the request is kept back, for deliver_late()"
+
+
+class Proxy:
+    """Between one worker and the broker, in a thread of its own. Frames are understood as far as is needed.
+
+    Args:
+        broker_port: of the broker on 127.0.0.1.
+    """
+
+    def __init__(self, broker_port: int) -> None:
+        self.port = 0
+        self.faulted = 0  # produce requests a fault has happened to
+        self._broker_port = broker_port
+        self._topic = b""
+        self._fault: Fault | None = None
+        self._times = 0
+        self._late: list[bytes] = []
+        self._unanswered: set[bytes] = set()
+        self._loop = asyncio.new_event_loop()
+        self._open = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._run(self._listen())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def stall(self) -> None:
+        """Let nothing pass from now on, in either direction; connections stay, and so does what is in them."""
+        self._loop.call_soon_threadsafe(self._open.clear)
+
+    def go_on(self) -> None:
+        """Deliver what is in the pipe and let everything pass again."""
+        self._loop.call_soon_threadsafe(self._open.set)
+
+    def break_sends(self, topic: str, fault: Fault, *, times: int = 1) -> None:
+        """Let a fault happen to the next so many produce requests that carry anything for ``topic``."""
+        self._topic, self._fault, self._times = topic.encode(), fault, times
+
+    def deliver_late(self) -> list[dict[tuple[str, int], int]]:
+        """Hand the requests kept back to the broker now; per request the error code of each topic partition."""
+        late, self._late = self._late, []
+        return [self._deliver(frame) for frame in late]
+
+    def _deliver(self, frame: bytes) -> dict[tuple[str, int], int]:
+        with socket.create_connection(("127.0.0.1", self._broker_port), timeout=30) as connection:
+            connection.sendall(frame)
+            stream = connection.makefile("rb")
+            (size,) = struct.unpack(">i", stream.read(HEADER))
+            return _produce_errors(stream.read(size))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _listen(self) -> None:
+        self._open.set()
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+
+    async def _close(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            from_broker, to_broker = await asyncio.open_connection("127.0.0.1", self._broker_port)
+        except OSError:
+            writer.close()
+            return
+        with contextlib.closing(writer), contextlib.closing(to_broker):
+            pumps = [
+                asyncio.ensure_future(self._requests(reader, to_broker)),
+                asyncio.ensure_future(self._answers(from_broker, writer)),
+            ]
+            try:
+                _, left = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                if left:  # like a network: what is in the pipe is still delivered
+                    await asyncio.wait(left, timeout=0.1)
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+
+    async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                frame = await _frame(reader)
+                await self._open.wait()
+                if not self._breaks(frame):
+                    writer.write(frame)
+                    await writer.drain()
+                    continue
+                self.faulted += 1
+                if self._fault is Fault.NO_ANSWER:
+                    self._unanswered.add(frame[HEADER + 4 : HEADER + 8])
+                    writer.write(frame)
+                    continue  # the connection ends when the answer comes
+                if self._fault is Fault.LATE:
+                    self._late.append(frame)
+                return
+
+    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                frame = await _frame(reader)
+                if frame[HEADER : HEADER + 4] in self._unanswered:
+                    self._unanswered.clear()
+                    return
+                await self._open.wait()
+                writer.write(frame)
+                await writer.drain()
+
+    def _breaks(self, frame: bytes) -> bool:
+        if self._times <= 0 or struct.unpack_from(">h", frame, HEADER)[0] != PRODUCE:
+            return False
+        if struct.pack(">h", len(self._topic)) + self._topic not in frame:
+            return False
+        self._times -= 1
+        return True
+
+
+async def _frame(reader: asyncio.StreamReader) -> bytes:
+    header = await reader.readexactly(HEADER)
+    return header + await reader.readexactly(struct.unpack(">i", header)[0])
+
+
+def _produce_errors(answer: bytes) -> dict[tuple[str, int], int]:
+    """The error codes in a produce response of version 5 to 7 (what aiokafka asks for), frame header taken off."""
+    at = 4  # behind the correlation id
+
+    def take(form: str) -> int:
+        nonlocal at
+        (value,) = struct.unpack_from(form, answer, at)
+        at += struct.calcsize(form)
+        return int(value)
+
+    errors = {}
+    for _ in range(take(">i")):
+        length = take(">h")
+        topic = answer[at : at + length].decode()
+        at += length
+        for _ in range(take(">i")):
+            partition, code = take(">i"), take(">h")
+            at += 24  # base offset, append time, log start offset
+            errors[topic, partition] = code
+    return errors

@@ -1,0 +1,52 @@
+"""A worker of the test pipeline as a process of its own: ``python -m tests.stream.worker_process CONFIG_JSON``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+
+def _through_proxy(real: int, proxy: int) -> None:
+    """Send every connection to the broker through a proxy; the broker advertises its own port."""
+    import aiokafka.conn
+
+    init = aiokafka.conn.AIOKafkaConnection.__init__
+
+    def init_through_proxy(self: object, host: str, port: int, *args: object, **kwargs: object) -> None:
+        init(self, host, proxy if port == real else port, *args, **kwargs)
+
+    aiokafka.conn.AIOKafkaConnection.__init__ = init_through_proxy  # type: ignore[method-assign]
+
+
+def main() -> int:
+    """Run until SIGTERM."""
+    told = json.loads(sys.argv[1])
+    logging.basicConfig(level=os.environ.get("LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("aiokafka").setLevel(logging.INFO)
+    if told.get("proxy"):
+        _through_proxy(int(told["bootstrap_servers"].rsplit(":", 1)[1]), told["proxy"])
+    from streamnotify.stream.config import EngineConfig
+    from streamnotify.stream.worker import run
+
+    module = importlib.import_module(told.get("stations", "tests.stream.pipeline"))
+    config = EngineConfig(
+        bootstrap_servers=told["bootstrap_servers"],
+        app_id=told["app_id"],
+        data_dir=Path(told["data_dir"]),
+        topic_prefix=told["app_id"] + ".",
+        partitions=told["partitions"],
+        deployment_epoch=told.get("epoch", 0),
+        health_bind=tuple(told["health"]) if told.get("health") else None,
+        session_timeout=timedelta(seconds=told.get("session_timeout", 6)),
+        heartbeat=timedelta(seconds=1),
+    )
+    return run(module.stations(), config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The layers of DESIGN section 2."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[1]
+DOMAIN = sorted((ROOT / "streamnotify" / "domain").glob("**/*.py"))
+# Of the standard library itself, what would make a rule depend on when and where it runs.
+IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "subprocess", "threading", "time"}
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The dotted names of what a module imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def is_allowed(name: str) -> bool:
+    if name.startswith("streamnotify."):
+        return name.startswith(("streamnotify.domain.", "streamnotify.errors"))
+    package = name.partition(".")[0]
+    return package in sys.stdlib_module_names and package not in IMPURE
+
+
+@pytest.mark.parametrize("path", DOMAIN, ids=lambda path: path.stem)
+def test_domain_imports_nothing_but_itself_and_the_pure_part_of_the_standard_library(path: Path) -> None:
+    names = imported(ast.parse(path.read_text()))
+    assert [name for name in names if not is_allowed(name)] == []
+
+
+@pytest.mark.parametrize("path", DOMAIN, ids=lambda path: path.stem)
+def test_domain_neither_awaits_nor_reads_a_clock(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    assert not [node.lineno for node in nodes if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
+    clocks = {"now", "utcnow", "today"}
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    assert not [call.lineno for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in clocks]
+
+
+def test_imports_go_down_only(capsys: pytest.CaptureFixture[str]) -> None:
+    code = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert code == 0, capsys.readouterr().out

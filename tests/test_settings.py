@@ -1,0 +1,278 @@
+"""Settings: where they come from, what is refused and how that is said."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from streamnotify import settings
+from streamnotify.errors import SettingsError
+from streamnotify.setting_values import Bind, duration, format_duration
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """None of our settings in the environment, and a working directory without ``.env``."""
+    for name in os.environ:
+        if name.startswith(("STREAMNOTIFY_", "SMTP_", "KAFKA_", "FRONTEND_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> settings.Settings:
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
+    return settings.load()
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load(monkeypatch, **environment)
+    return str(refused.value)
+
+
+def test_the_defaults_are_those_of_the_specification() -> None:
+    loaded = settings.load()
+    assert (loaded.smtp_port, loaded.smtp_tls, loaded.smtp_host, loaded.smtp_from) == (587, "starttls", None, None)
+    assert (loaded.kafka_bootstrap_servers, loaded.app_id, loaded.partitions) == ("localhost:9092", "streamnotify", 8)
+    assert (loaded.epoch, loaded.topic_prefix, loaded.data_dir) == (0, "", Path(".streamnotify"))
+    assert (loaded.settle, loaded.recipient_hold) == (timedelta(seconds=2), timedelta(seconds=60))
+    assert (loaded.max_event_age, loaded.run_retention) == (timedelta(hours=24), timedelta(days=10))
+    assert loaded.mail_max_age == timedelta(days=3)
+    assert (loaded.digest_after, loaded.digest_window, loaded.digest_show) == (1, timedelta(minutes=30), 10)
+    assert loaded.digest_max_wait == timedelta(hours=2)
+    assert (loaded.alert_digest_after, loaded.alert_digest_window) == (5, timedelta(minutes=10))
+    assert loaded.alert_digest_max_wait == timedelta(minutes=30)
+    assert loaded.link_test_run == "/test-runs/{test_run_id}"
+    assert loaded.placeholder_domains == ("placeholder.rhesis.ai",)
+    assert (loaded.http_bind, loaded.health_bind) == (Bind("127.0.0.1", 8090), Bind("127.0.0.1", 8091))
+    assert set(settings.sources(loaded).values()) == {"default"}
+
+
+def test_the_environment_goes_before_the_dotenv_file_and_both_before_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path(".env").write_text("SMTP_HOST=from-file\nSMTP_PORT=2525\n# a comment\nOTHER=ignored\n")
+    loaded = load(monkeypatch, SMTP_HOST="from-environment")
+    assert (loaded.smtp_host, loaded.smtp_port) == ("from-environment", 2525)
+    found = settings.sources(loaded)
+    assert (found["smtp_host"], found["smtp_port"], found["smtp_user"]) == ("environment", ".env", "default")
+
+
+def test_an_empty_value_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load(monkeypatch, SMTP_USER="", STREAMNOTIFY_PARTITIONS="")
+    assert (loaded.smtp_user, loaded.partitions) == (None, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("30m", timedelta(minutes=30)),
+        ("45s", timedelta(seconds=45)),
+        ("2h", timedelta(hours=2)),
+        ("3d", timedelta(days=3)),
+        ("90", timedelta(seconds=90)),
+        ("1.5h", timedelta(minutes=90)),
+        ("0", timedelta(0)),
+        ("10 m", timedelta(minutes=10)),
+    ],
+)
+def test_durations_are_read(text: str, value: timedelta) -> None:
+    assert duration(zero=True)(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5m", "5w", "1h30m", "٣m", "9" * 30 + "d", "nan", "1e3"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a duration such as 30m, 45s, 2h, 3d or plain seconds is allowed"):
+        duration(zero=True)(text)
+
+
+@pytest.mark.parametrize("text", ["30m", "45s", "2h", "3d", "1.5s", "90m", "0s"])
+def test_a_shown_duration_can_be_read_again(text: str) -> None:
+    assert format_duration(duration(zero=True)(text)) == text
+
+
+def test_every_wrong_setting_is_named_with_its_value_and_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = refusal(
+        monkeypatch,
+        SMTP_PORT="70000",
+        STREAMNOTIFY_SETTLE="soon",
+        STREAMNOTIFY_LOG_FORMAT="xml",
+        STREAMNOTIFY_HEALTH_BIND="8091",
+        STREAMNOTIFY_TOPIC_PREFIX="a b",
+        STREAMNOTIFY_LINK_TEST_RUN="/run/{run}",
+        STREAMNOTIFY_BRAND_COLOUR="red",
+        KAFKA_BOOTSTRAP_SERVERS="kafka",
+        KAFKA_SSL_CAFILE="none.pem",
+        SMTP_HOST="smtp://relay:25",
+        SMTP_FROM="Ann <a@example.com>",
+    ).splitlines()
+    assert said == [
+        "SMTP_HOST is 'smtp://relay:25': a host name or IP address, without port, is allowed",
+        "SMTP_PORT is '70000': a whole number from 1 to 65535 is allowed",
+        "SMTP_FROM is 'Ann <a@example.com>': an e-mail address such as noreply@example.com, without a name, is allowed",
+        "KAFKA_BOOTSTRAP_SERVERS is 'kafka': host:port is allowed, several separated by commas",
+        "KAFKA_SSL_CAFILE is 'none.pem': the path of an existing file is allowed",
+        "STREAMNOTIFY_TOPIC_PREFIX is 'a b': 0 to 100 of the characters A-Z a-z 0-9 . _ - are allowed",
+        "STREAMNOTIFY_HEALTH_BIND is '8091': host:port such as 127.0.0.1:8091 is allowed ([::1]:8091 for IPv6)",
+        "STREAMNOTIFY_LOG_FORMAT is 'xml': one of text, json is allowed",
+        "STREAMNOTIFY_LINK_TEST_RUN is '/run/{run}': a path starting with / that contains {test_run_id} is allowed",
+        "STREAMNOTIFY_BRAND_COLOUR is 'red': a colour such as #1a73e8 is allowed",
+        "STREAMNOTIFY_SETTLE is 'soon': a duration such as 30m, 45s, 2h, 3d or plain seconds is allowed",
+    ]
+
+
+@pytest.mark.parametrize("name", ["FRONTEND_URL", "STREAMNOTIFY_PUBLIC_URL", "STREAMNOTIFY_BRAND_LOGO"])
+def test_urls_must_be_https(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    said = refusal(monkeypatch, **{name: "http://app.example.com"})
+    assert said.startswith(f"{name} is 'http://app.example.com': an https:// URL is allowed")
+
+
+@pytest.mark.parametrize("url", ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:80", "https://a.example"])
+def test_loopback_needs_no_https(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert load(monkeypatch, FRONTEND_URL=url + "/").frontend_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["app.example.com", "https://", "https://a b", "http://localhost.example", "http://[::1"]
+)
+def test_what_is_no_url_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    assert "is allowed" in refusal(monkeypatch, FRONTEND_URL=url)
+
+
+@pytest.mark.parametrize(
+    ("environment", "sender"),
+    [
+        ({"SMTP_FROM": "a@b.example", "SMTP_USER": "c@d.example"}, "a@b.example"),
+        ({"SMTP_USER": "c@d.example", "FRONTEND_URL": "https://app.example.com"}, "c@d.example"),
+        ({"SMTP_USER": "apikey", "FRONTEND_URL": "https://app.example.com:8443/x"}, "noreply@app.example.com"),
+        ({"FRONTEND_URL": "http://localhost:3000"}, "noreply@localhost"),
+        ({"SMTP_USER": "apikey"}, None),
+    ],
+)
+def test_the_sender_is_the_given_one_the_user_or_noreply_at_the_frontend(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], sender: str | None
+) -> None:
+    assert load(monkeypatch, **environment).smtp_from == sender
+
+
+@pytest.mark.parametrize(
+    ("environment", "complete"),
+    [
+        ({"SMTP_HOST": "relay", "SMTP_FROM": "a@b.example"}, True),
+        ({"SMTP_HOST": "relay", "SMTP_FROM": "a@b.example", "SMTP_USER": "u", "SMTP_PASSWORD": "p"}, True),
+        ({"SMTP_FROM": "a@b.example"}, False),
+        ({"SMTP_HOST": "relay"}, False),
+        ({"SMTP_HOST": "relay", "SMTP_FROM": "a@b.example", "SMTP_USER": "u"}, False),
+        ({"SMTP_HOST": "relay", "SMTP_FROM": "a@b.example", "SMTP_PASSWORD": "p"}, False),
+    ],
+)
+def test_smtp_is_complete_with_host_sender_and_both_credentials_or_none(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], complete: bool
+) -> None:
+    assert load(monkeypatch, **environment).smtp_complete is complete
+
+
+@pytest.mark.parametrize(
+    ("environment", "tls"),
+    [
+        ({}, "starttls"),
+        ({"SMTP_PORT": "465"}, "implicit"),
+        ({"SMTP_PORT": "465", "SMTP_TLS": "starttls"}, "starttls"),
+        ({"SMTP_TLS": "NONE"}, "none"),
+    ],
+)
+def test_tls_is_required_unless_switched_off(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], tls: str
+) -> None:
+    assert load(monkeypatch, **environment).smtp_tls == tls
+
+
+def test_a_password_never_goes_over_an_open_line_except_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_line = {"SMTP_TLS": "none", "SMTP_USER": "u", "SMTP_PASSWORD": "hunter2hunter2"}
+    assert load(monkeypatch, **open_line, SMTP_HOST="127.0.0.1").smtp_tls == "none"
+    said = refusal(monkeypatch, SMTP_HOST="relay.example.com")
+    assert said.startswith("SMTP_TLS is 'none': with SMTP_PASSWORD set")
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        (
+            {"STREAMNOTIFY_DIGEST_WINDOW": "1h", "STREAMNOTIFY_DIGEST_MAX_WAIT": "30m"},
+            "STREAMNOTIFY_DIGEST_MAX_WAIT is 30m: at least STREAMNOTIFY_DIGEST_WINDOW, 1h, is allowed",
+        ),
+        (
+            {"STREAMNOTIFY_ALERT_DIGEST_WINDOW": "1h"},
+            "STREAMNOTIFY_ALERT_DIGEST_MAX_WAIT is 30m: at least STREAMNOTIFY_ALERT_DIGEST_WINDOW, 1h, is allowed",
+        ),
+        (
+            {"STREAMNOTIFY_RUN_RETENTION": "215h"},
+            "STREAMNOTIFY_RUN_RETENTION is 215h: at least the retention of task-events + 2d, 9d, is allowed",
+        ),
+        (
+            {"STREAMNOTIFY_PUBLIC_URL": "https://notify.example.com"},
+            "STREAMNOTIFY_SECRET is not set: with STREAMNOTIFY_PUBLIC_URL it is required, to sign links",
+        ),
+        ({"STREAMNOTIFY_SECRET": "short"}, "STREAMNOTIFY_SECRET is ********: at least 16 characters are allowed"),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "u"},
+            "KAFKA_SASL_PASSWORD is not set: with KAFKA_SECURITY_PROTOCOL SASL_SSL it is required",
+        ),
+        (
+            {"KAFKA_SASL_PASSWORD": "p"},
+            (
+                "KAFKA_SECURITY_PROTOCOL is 'PLAINTEXT': with KAFKA_SASL_PASSWORD set, "
+                "SASL_PLAINTEXT or SASL_SSL is allowed"
+            ),
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str
+) -> None:
+    assert refusal(monkeypatch, **environment) == said
+
+
+def test_equal_limits_and_a_window_of_zero_are_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load(
+        monkeypatch,
+        STREAMNOTIFY_RUN_RETENTION="9d",
+        STREAMNOTIFY_DIGEST_WINDOW="1h",
+        STREAMNOTIFY_DIGEST_MAX_WAIT="1h",
+        STREAMNOTIFY_ALERT_DIGEST_WINDOW="0",
+    )
+    assert (loaded.digest_max_wait, loaded.alert_digest_window) == (timedelta(hours=1), timedelta(0))
+
+
+def test_secrets_do_not_show_in_a_representation(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load(monkeypatch, SMTP_PASSWORD="hunter2hunter2", KAFKA_SECURITY_PROTOCOL="PLAINTEXT")
+    assert "hunter2" not in repr(loaded) + repr(loaded.kafka_security)
+    assert settings.reveal(loaded.smtp_password) == "hunter2hunter2"
+
+
+def test_a_name_close_to_a_setting_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("SMTP_PASWORD=x\n")
+    monkeypatch.setenv("STREAMNOTIFY_DIGEST_WINDW", "1h")
+    monkeypatch.setenv("UNRELATED", "1")
+    assert settings.misspelt() == {
+        "STREAMNOTIFY_DIGEST_WINDW": "STREAMNOTIFY_DIGEST_WINDOW",
+        "SMTP_PASWORD": "SMTP_PASSWORD",
+    }
+
+
+def test_a_child_process_gets_exactly_the_settings_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_USER", "ours")
+    monkeypatch.setenv("UNRELATED", "kept")
+    environment = settings.child_environment({"SMTP_HOST": "theirs"})
+    assert (environment["SMTP_HOST"], environment["UNRELATED"]) == ("theirs", "kept")
+    assert "SMTP_USER" not in environment
+
+
+def test_a_dotenv_file_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_bytes(b"SMTP_HOST=\xff\xfe\n")
+    assert refusal(monkeypatch).startswith(".env cannot be read")

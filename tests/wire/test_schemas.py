@@ -1,0 +1,78 @@
+"""The JSON Schemas in schemas/ say what the models say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
+import pytest
+
+from streamnotify.errors import BadRecord
+from streamnotify.wire.schemas import MODELS, schema_text, write
+from streamnotify.wire.task_event import parse
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+SMALLEST = {"task_name": "nightly-report", "status": "Completed"}
+
+
+@pytest.mark.parametrize("topic", MODELS)
+def test_the_files_are_what_the_models_generate(topic: str) -> None:
+    """If this fails: python -m streamnotify.wire.schemas."""
+    assert (SCHEMAS / f"{topic}.json").read_text(encoding="utf-8") == schema_text(topic)
+
+
+def test_writing_makes_one_file_per_topic(tmp_path: Path) -> None:
+    write(tmp_path / "new")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(f"{topic}.json" for topic in MODELS)
+
+
+@pytest.mark.parametrize("topic", MODELS)
+def test_content_stays_open_so_that_optional_fields_can_be_added(topic: str) -> None:
+    def closed(schema: Any) -> bool:
+        children = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+        return (isinstance(schema, dict) and schema.get("additionalProperties") is False) or any(map(closed, children))
+
+    assert not closed(json.loads(schema_text(topic)))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"status": "rEvOkEd"},
+        {"status": "Done"},
+        {"status": 3},
+        {"task_name": 42},
+        {"task_name": ""},
+        {"task_name": 1.5},
+        {"task_name": None},
+        {"task_id": "x" * 256},
+        {"task_id": None},
+        {"attempt": 0},
+        {"attempt": "1"},
+        {"notify": True},
+        {"notify": None},
+        {"notify": {}},
+        {"notify": "yes"},
+        {"notify": {"on": ["FAILURE"]}},
+        {"notify": {"on": ["never"]}},
+        {"notify": {"subject_template": "x" * 4097}},
+        {"error": "boom"},
+        {"error": {"message": "boom", "cause": {"type": "KeyError"}}},
+        {"error": 3},
+        {"result": [1]},
+        {"progress": {"percent": 101}},
+        {"unknown": {"anything": 1}},
+    ],
+)
+def test_the_schema_accepts_what_ingest_accepts(fields: dict[str, Any]) -> None:
+    event = SMALLEST | fields
+    valid = jsonschema.Draft202012Validator(json.loads(schema_text("task-events"))).is_valid(event)
+    try:
+        parse(json.dumps(event).encode())
+    except BadRecord:
+        assert not valid
+    else:
+        assert valid
