@@ -42,7 +42,7 @@ def build_stations(loaded: Settings) -> tuple[Station, ...]:
             mailboxes.station(mailbox_policy, renderer(loaded)),
             deliveries.station(DeliveryPolicy(), sender(loaded)),
         )
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # the latter: a certificate file that cannot be used
         raise SettingsError(str(error)) from error
 
 
@@ -95,7 +95,7 @@ def engine_config(loaded: Settings, data_dir: Path) -> EngineConfig:
         SettingsError: if a certificate file cannot be used.
     """
     try:
-        loaded.kafka_security.for_aiokafka()
+        loaded.kafka_security.for_aiokafka()  # tried here: a wrong file refuses the start instead of failing the engine
     except OSError as error:
         raise SettingsError(f"KAFKA_SSL_CAFILE, _CERTFILE, _KEYFILE or _PASSWORD cannot be used: {error}") from error
     return EngineConfig(

@@ -7,24 +7,25 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import aiosmtplib
 import click
 from pydantic import SecretStr
 
-from streamnotify import settings
+from streamnotify import bootstrap, settings
 from streamnotify.errors import StreamnotifyError
 from streamnotify.setting_values import format_duration
+from streamnotify.smtp.fault import FaultKind, SmtpFault
+from streamnotify.smtp.sender import Sender
 from streamnotify.stream.topic_admin import TopicAdmin
 
 MASK = "********"
-_CHECK_TIMEOUT = timedelta(seconds=10)
+_CHECK_TIMEOUT = timedelta(seconds=5)
 
 
 @click.command()
 @click.option("--check", is_flag=True, help="Also connect to Kafka and to the mail relay.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def command(check: bool, as_json: bool) -> None:
-    """Show every setting with its value, where that comes from (environment, .env or default) and its meaning. Secrets are masked.
+    """Show every setting: its value (secrets masked), whether from environment, .env or default, and its meaning.
 
     Exit code 0 if all is well, 1 if a setting is wrong or, with --check, something does not answer.
 
@@ -97,26 +98,23 @@ def _kafka_answer(loaded: settings.Settings) -> str:
 
 
 def _smtp_answer(loaded: settings.Settings) -> str:
-    if not loaded.smtp_complete:
-        return _Failure("SMTP_HOST, a sender address, or one of SMTP_USER and SMTP_PASSWORD is missing")
     try:
-        return asyncio.run(_greet(loaded))
-    except (aiosmtplib.SMTPException, OSError) as error:
-        hint = "; SMTP_TLS=none for a local test server" if "STARTTLS" in str(error) else ""
-        return _Failure(f"{loaded.smtp_host}:{loaded.smtp_port} with SMTP_TLS={loaded.smtp_tls}: {error}{hint}")
+        sender = bootstrap.sender(loaded)
+        if sender is None:
+            return _Failure("SMTP_HOST, a sender address, or one of SMTP_USER and SMTP_PASSWORD is missing")
+        return asyncio.run(_greet(sender, loaded))
+    except (StreamnotifyError, OSError, ValueError) as error:
+        hint = ""
+        if isinstance(error, SmtpFault) and error.kind is FaultKind.NO_STARTTLS:
+            hint = "; SMTP_TLS=none for a local test server"
+        said = str(error) or "no answer"
+        return _Failure(f"{loaded.smtp_host}:{loaded.smtp_port} with SMTP_TLS={loaded.smtp_tls}: {said}{hint}")
 
 
-async def _greet(loaded: settings.Settings) -> str:
+async def _greet(sender: Sender, loaded: settings.Settings) -> str:
     """Connect, secure and log in as the worker does; no mail is sent."""
-    relay = aiosmtplib.SMTP(
-        hostname=loaded.smtp_host,
-        port=loaded.smtp_port,
-        username=loaded.smtp_user,
-        password=settings.reveal(loaded.smtp_password),
-        use_tls=loaded.smtp_tls == "implicit",
-        start_tls=loaded.smtp_tls == "starttls",
-        timeout=_CHECK_TIMEOUT.total_seconds(),
-    )
-    async with relay:
-        user = f" and accepts {loaded.smtp_user}" if loaded.smtp_user else ""
-        return f"{loaded.smtp_host}:{loaded.smtp_port} answers{user}"
+    async with asyncio.timeout(_CHECK_TIMEOUT.total_seconds()):
+        session = await sender.pool.open()
+    session.close()
+    user = f" and accepts {loaded.smtp_user}" if loaded.smtp_user else ""
+    return f"{loaded.smtp_host}:{loaded.smtp_port} answers{user}"

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 from confluent_kafka import Message
 
-from streamnotify import settings
 from streamnotify.devtools.inbox import HOST, Inbox, ReceivedMail
 from streamnotify.devtools.kafka import EmbeddedKafka
 from streamnotify.devtools.kafka.broker import free_port, is_free
 from streamnotify.devtools.kafka.console import Console
 from streamnotify.devtools.kafka.download import default_distribution
+from streamnotify.devtools.worker_process import WorkerProcess
 from streamnotify.errors import StreamnotifyError
 from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.topic_reader import TopicReader
@@ -77,11 +74,6 @@ class Stage:
     dead_letters: list[Message] = field(default_factory=list)
     statuses: list[dict[str, object]] = field(default_factory=list)
 
-    @property
-    def worker_log(self) -> Path:
-        """What the worker says."""
-        return self.directory / "worker.log"
-
     def note(self, message: Message) -> None:
         """Take in a record of one of the topics we read along."""
         if message.topic() == DEAD_LETTERS.name:
@@ -103,7 +95,7 @@ def run(*, once: bool, say: Say) -> None:
     """
     with ExitStack() as parts:
         stage = _set_up(parts, say)
-        worker = parts.enter_context(_worker(stage, say))
+        worker = _start_worker(parts, stage, say)
         reader = TopicReader(stage.kafka.bootstrap_servers, [DEAD_LETTERS.name, NOTIFICATION_STATUS.name])
         parts.enter_context(reader)
         _publish(stage, say)
@@ -137,70 +129,29 @@ def _free_or_any(port: int) -> int:
     return port if is_free(port) else 0
 
 
-@contextmanager
-def _worker(stage: Stage, say: Say) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker as a child process, ready for events, which ends when we do."""
+def _settings(stage: Stage) -> dict[str, str]:
+    """The worker's settings; the person's own do not concern it."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": stage.kafka.bootstrap_servers,
+        "SMTP_HOST": HOST,
+        "SMTP_PORT": str(stage.inbox.smtp_port),
+        "SMTP_TLS": "none",
+        "SMTP_FROM": "noreply@example.com",
+        "FRONTEND_URL": "http://localhost:3000",
+        "STREAMNOTIFY_PARTITIONS": str(PARTITIONS),
+    }
+
+
+def _start_worker(parts: ExitStack, stage: Stage, say: Say) -> WorkerProcess:
     say("Starting the worker …")
     started = time.monotonic()
-    environment = settings.child_environment(
-        {
-            "KAFKA_BOOTSTRAP_SERVERS": stage.kafka.bootstrap_servers,
-            "SMTP_HOST": HOST,
-            "SMTP_PORT": str(stage.inbox.smtp_port),
-            "SMTP_TLS": "none",
-            "SMTP_FROM": "noreply@example.com",
-            "FRONTEND_URL": "http://localhost:3000",
-            "STREAMNOTIFY_PARTITIONS": str(PARTITIONS),
-            "STREAMNOTIFY_DATA_DIR": str(stage.directory / "state"),
-            "STREAMNOTIFY_HEALTH_BIND": f"{HOST}:{stage.health_port}",
-            "PYTHONPATH": os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path),
-        }
-    )
-    alive, lifeline = os.pipe()
-    with stage.worker_log.open("wb") as log:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "streamnotify", "worker", f"--parent-fd={alive}"],
-            cwd=stage.directory,  # where no .env is
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=[alive],
-            process_group=0,  # Ctrl-C is for us; we then stop the worker in good order
-        )
-    try:
-        _until_ready(stage, worker)
-        say(f"✓ Worker, after {time.monotonic() - started:.1f} s; its log is {stage.worker_log}")
-        yield worker
-    finally:
-        worker.terminate()
-        try:
-            worker.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            worker.kill()
-            worker.wait()
-        os.close(lifeline)
-        os.close(alive)
-
-
-def _until_ready(stage: Stage, worker: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + READY_WITHIN.total_seconds()
-    while time.monotonic() < deadline:
-        _require_alive(stage, worker)
-        try:
-            with urllib.request.urlopen(f"http://{HOST}:{stage.health_port}/readyz", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise DemoFailed(f"the worker was not ready after {READY_WITHIN.total_seconds():.0f} s:\n{_log_tail(stage)}")
-
-
-def _require_alive(stage: Stage, worker: subprocess.Popen[bytes]) -> None:
-    if worker.poll() is not None:
-        raise DemoFailed(f"the worker ended with exit code {worker.returncode}:\n{_log_tail(stage)}")
-
-
-def _log_tail(stage: Stage) -> str:
-    return "\n".join(stage.worker_log.read_text(errors="replace").splitlines()[-30:])
+    worker = WorkerProcess(_settings(stage), stage.directory, stage.health_port)
+    worker.start()
+    parts.callback(worker.stop)
+    if not worker.wait_until_ready(READY_WITHIN):
+        raise DemoFailed(f"the worker was not ready in {READY_WITHIN.total_seconds():.0f} s:\n{worker.log_tail()}")
+    say(f"✓ Worker, after {time.monotonic() - started:.1f} s; its log is {worker.log}")
+    return worker
 
 
 def _publish(stage: Stage, say: Say) -> None:
@@ -215,32 +166,33 @@ def _publish(stage: Stage, say: Say) -> None:
         raise DemoFailed(f"the console producer ended with exit code {published.returncode}:\n{published.stderr}")
 
 
-def _await_all(stage: Stage, reader: TopicReader, worker: subprocess.Popen[bytes]) -> None:
+def _await_all(stage: Stage, reader: TopicReader, worker: WorkerProcess) -> None:
     deadline = time.monotonic() + ARRIVED_WITHIN.total_seconds()
     while len(stage.sent()) < 2 or not stage.dead_letters:
-        _require_alive(stage, worker)
+        worker.require_alive()
         if time.monotonic() > deadline:
             break
         if message := reader.next(timedelta(seconds=0.5)):
             stage.note(message)
-    if problems := _problems(stage):
-        raise DemoFailed("\n".join([*problems, "The worker's last lines:", _log_tail(stage)]))
+    if found := problems(stage):
+        raise DemoFailed("\n".join([*found, "The worker's last lines:", worker.log_tail()]))
 
 
-def _problems(stage: Stage) -> list[str]:
-    problems = []
+def problems(stage: Stage) -> list[str]:
+    """What did not arrive, or should not have."""
+    found = []
     expected = {"ann@example.com": "nightly-report", "bob@example.com": "invoice-export"}
     arrived = {mail.recipients[0]: mail for mail in stage.inbox.mails}
     for address, task_name in expected.items():
         if address not in arrived or task_name not in (arrived[address].part("plain") or ""):
-            problems.append(f"no mail about {task_name} for {address}")
+            found.append(f"no mail about {task_name} for {address}")
     if len(stage.inbox.mails) > len(expected):
-        problems.append(f"{len(stage.inbox.mails)} mails instead of {len(expected)}")
+        found.append(f"{len(stage.inbox.mails)} mails instead of {len(expected)}")
     if any(status.get("task_name") == SILENT["task_name"] for status in stage.statuses):
-        problems.append(f"{SILENT['task_name']} is silent, but something was decided about mailing it")
+        found.append(f"{SILENT['task_name']} is silent, but something was decided about mailing it")
     if [message.value() for message in stage.dead_letters] != [POISON.encode()]:
-        problems.append(f"{len(stage.dead_letters)} dead letters instead of the one poison record")
-    return problems
+        found.append(f"{len(stage.dead_letters)} dead letters instead of the one poison record")
+    return found
 
 
 def _report(stage: Stage, say: Say) -> None:
@@ -297,12 +249,12 @@ def _command() -> str:
     return str(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)
 
 
-def _read_along(stage: Stage, reader: TopicReader, worker: subprocess.Popen[bytes], say: Say) -> None:
+def _read_along(stage: Stage, reader: TopicReader, worker: WorkerProcess, say: Say) -> None:
     """Say what arrives from now on, until KeyboardInterrupt."""
     seen = len(stage.inbox.mails)
     try:
         while True:
-            _require_alive(stage, worker)
+            worker.require_alive()
             message = reader.next(timedelta(seconds=0.5))
             if message is not None and message.topic() == DEAD_LETTERS.name:
                 say(_dead_letter_line(message))

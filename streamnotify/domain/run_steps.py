@@ -71,8 +71,6 @@ def wake(
 
 def _first_end(run: Run | None, update: RunUpdate, facts: Facts) -> Step | None:
     """The first final end to arrive whose attempt is not known to be invalidated."""
-    if run is not None and run.mail_decided:
-        return run.first_end
     for end in (None if run is None else run.first_end, update.end):
         if end is not None and end.attempt not in facts.invalidated:
             return end

@@ -115,9 +115,10 @@ class RunUpdate(NamedTuple):
 class Run(NamedTuple):
     """The stored state of a run. All but ``facts`` depends on when and in which order events arrived.
 
-    ``first_end``: the first final end to arrive; the mail goes by it. ``mail_decided``: mailed or suppressed, never
-    again. ``seen_at``: the broker's time of the last event, or if the run is over, of the one that ended it.
-    ``presumed_end_at``: when an interrupted run counts as stopped. ``wake_at``: the wake that is set for the run.
+    ``first_end``: the first final end to arrive that was not invalidated since; the mail goes by it.
+    ``mail_decided``: mailed or suppressed, never again. ``seen_at``: the broker's time of the last event, or if the
+    run is over, of the one that ended it. ``presumed_end_at``: when an interrupted run counts as stopped.
+    ``wake_at``: the wake that is set for the run.
     """
 
     facts: Facts

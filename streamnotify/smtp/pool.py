@@ -32,15 +32,16 @@ class Pool:
     async def borrow(self) -> tuple[Session, bool]:
         """A session and whether it was used before; a new one if none is idle.
 
+        One that was used before may have been closed by the relay meanwhile.
+
         Raises:
             SmtpFault: if a new one cannot be opened.
         """
-        while self._idle:
-            idle = self._idle.pop()
-            idle.close.cancel()
-            if idle.session.is_open:
-                return idle.session, True
-        return await self.open(), False
+        if not self._idle:
+            return await self.open(), False
+        idle = self._idle.pop()
+        idle.close.cancel()
+        return idle.session, True
 
     async def open(self) -> Session:
         """A new session.

@@ -69,8 +69,8 @@ class Sender:
         answer might belong to this mail."""
         try:
             reply = await session.send(mail, check_lease)
-        except SmtpFault as fault:
-            await self._after_refusal(session, fault)
+        except SmtpFault:
+            await self._after_refusal(session)
             raise
         except BaseException:
             session.close()
@@ -78,10 +78,8 @@ class Sender:
         self.pool.give_back(session)
         return reply
 
-    async def _after_refusal(self, session: Session, fault: SmtpFault) -> None:
-        if fault.kind is not FaultKind.REPLY or fault.code == _SERVICE_CLOSING:
-            session.close()
-            return
+    async def _after_refusal(self, session: Session) -> None:
+        """Keep the session if it still answers as it should; what became of the mail is known already."""
         try:
             await session.reset()
         except SmtpFault:

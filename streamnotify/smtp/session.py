@@ -57,11 +57,6 @@ class Session:
         self.mails = 0  # how many were accepted on this connection
         self.opened_at = 0.0  # by the event loop's clock, in seconds
 
-    @property
-    def is_open(self) -> bool:
-        """False as soon as the end of the connection has been noticed."""
-        return self._client.is_connected
-
     async def open(self) -> None:
         """Connect, encrypt and log in as the policy says.
 

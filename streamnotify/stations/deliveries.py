@@ -120,7 +120,6 @@ def _enter(
     key = mail.notification_id
     ctx.put(LEDGER, key, ledger)
     if ledger.state is DeliveryState.ATTEMPTING:
-        ctx.wake(LEDGER, key, None)
         ctx.start(key, ledger.attempt)
         return
     if ledger.state is DeliveryState.EXPIRED:

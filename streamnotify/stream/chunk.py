@@ -49,7 +49,7 @@ class Chunk(Layer):
         return self.records >= CHUNK_RECORDS or self.size >= CHUNK_BYTES
 
     def take(self, offset: int, now_ms: int, seen: tuple[bytes, Identity] | None) -> None:
-        """Count a record as applied, whatever became of it; ``seen`` is the emission it was."""
+        """Count a record as applied, whatever became of it; ``seen`` is the emission it was, if it is a new one."""
         self.records += 1
         self.position.applied, self.position.clock_ms = offset, now_ms
         if seen is not None:

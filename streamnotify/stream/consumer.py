@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
@@ -15,8 +15,6 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from streamnotify.stream.fetching import FetchingThread
-
-Positions = Callable[[set[TP]], Awaitable[Mapping[TP, int]]]
 
 
 class MicroBatch:
@@ -64,8 +62,10 @@ class OrderedCommitConsumer(FaustConsumer):
     start) answers where each assigned source partition is to be read from; every position is sought.
     """
 
-    positions: ClassVar[Positions]
+    positions: ClassVar[Callable[[OrderedCommitConsumer, set[TP]], Awaitable[Mapping[TP, int]]]]
     before_revocation: ClassVar[Callable[[], Awaitable[None]]]
+
+    _thread: FetchingThread
 
     def __init__(self, transport: Any, callback: Callable[[Any], Awaitable[None]], *args: Any, **kwargs: Any) -> None:
         self._in_flight: defaultdict[TP, deque[int]] = defaultdict(deque)
@@ -110,9 +110,15 @@ class OrderedCommitConsumer(FaustConsumer):
             self._in_flight.clear()
             self._acked.clear()
             self._acked_index.clear()
-            positions = await type(self).positions({tp for tp in self.assignment() if tp.topic in MicroBatches.topics})
+            positions = await type(self).positions(
+                self, {tp for tp in self.assignment() if tp.topic in MicroBatches.topics}
+            )
             self._committed_offset.update(positions)
             await self._thread.seek_wait(positions)
+
+    async def committed_offsets(self, partitions: Iterable[TP]) -> dict[TP, int | None]:
+        """What the group has committed, per partition; None where it has committed nothing."""
+        return {tp: await self._thread.committed(tp) for tp in partitions}
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
         """Seek, with no poll on its way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from aiokafka import TopicPartition
+from faust.types import TP
 
 from streamnotify.errors import BadRecord
 from streamnotify.stations.context import Record, Station
@@ -49,11 +49,11 @@ class Expired:
     headers = ()
     timestamp = 0
 
-    def __init__(self, tp: TopicPartition, first: int, last: int) -> None:
+    def __init__(self, tp: TP, first: int, last: int) -> None:
         self.topic, self.partition, self.offset, self.last = tp.topic, tp.partition, first, last
 
 
-def expired(station: Station, tp: TopicPartition, first: int, last: int) -> Emission:
+def expired(station: Station, tp: TP, first: int, last: int) -> Emission:
     """The dead letter that says which records of a public topic expired before they were read (DESIGN 3.2)."""
     lost = BadRecord(f"lost {first}..{last}: these records expired before they were read")
     identity = f"{station.name}/{tp.topic}/{tp.partition}/".encode()

@@ -15,6 +15,7 @@ from streamnotify.stations.context import Station
 from streamnotify.stream import topic_ids
 from streamnotify.stream.attempts import AttemptPool
 from streamnotify.stream.chunk import Chunk
+from streamnotify.stream.clock import BrokerClock
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.consumer import MicroBatches, OrderedCommitConsumer
 from streamnotify.stream.faust_app import faust_app, stateful_table
@@ -31,6 +32,8 @@ from streamnotify.stream.ticker import Ticker
 from streamnotify.stream.writer import Writer, new_producer
 
 logger = logging.getLogger(__name__)
+
+LIVE_WITHIN = 15.0  # seconds without a turn of the event loop after which the process counts as stuck
 
 
 class Engine:
@@ -51,6 +54,11 @@ class Engine:
         self._background: list[Awaitable[None]] = []
         self.failure: BaseException | None = None
         self._failed = asyncio.Event()
+
+    @property
+    def live(self) -> bool:
+        """Whether the event loop has had a turn lately; no broker is asked."""
+        return self.lease.pulse_age < LIVE_WITHIN
 
     @property
     def ready(self) -> bool:
@@ -101,12 +109,23 @@ class Engine:
             for station in stateful
             if station.performer is not None
         ]
-        self._hook_consumer(Positions(self._stations, config, self.ownership, writer))
+        positions, clock = Positions(self._stations, config, self.ownership, writer), BrokerClock()
+        self._hook_consumer(positions)
         for station in self._stations:
             stateless = _stateless_processors(station, ids)
-            lanes = Lanes(station, self.ownership, writer, stateless, takeover.renew, self._chunk_done, self.crash)
+            lanes = Lanes(
+                station,
+                self.ownership,
+                writer,
+                stateless,
+                takeover.renew,
+                self._chunk_done,
+                self.crash,
+                positions,
+                clock,
+            )
             self._agent(station, lanes)
-        self._background = [self.lease.keep_pulse(), Ticker(self.ownership, writer, config).run(), self._watch()]
+        self._background = [self.lease.keep_pulse(), Ticker(self.ownership, writer, config, clock).run(), self._watch()]
 
     def _agent(self, station: Station, lanes: Lanes) -> None:
         names = [self._config.topic_name(topic.name, internal=topic.internal) for topic in station.inputs]
@@ -135,10 +154,14 @@ class Engine:
 
     async def _watch(self) -> None:
         """Resume attempts after a rebalance, and keep the gauges."""
+        flowing = False
         while True:
             if self.ready:
                 for pool in self._pools:
                     pool.resume()
+            if self.ready and not flowing:
+                logger.info("records flow; %d partitions of stateful stations are ours", len(list(self.ownership)))
+            flowing = self.ready
             PARTITIONS_OWNED.set(len(list(self.ownership)))
             HEARTBEAT_AGE.set(self.lease.heartbeat_age)
             await asyncio.sleep(0.1)

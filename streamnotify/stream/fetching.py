@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import aiokafka
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
 
 PACE = 0.003  # seconds between two fetches of a node, so that one answer carries every partition
 FETCH_WAIT_MS = 500  # a missed wake-up of the fetcher costs at most this
@@ -36,6 +37,10 @@ class FetchingThread(AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         _pace_fetches(consumer._fetcher)
         self._watch_heartbeats(consumer._coordinator)
+
+    async def committed(self, tp: TP) -> int | None:
+        """What the group has committed on a partition, None if nothing."""
+        return await self.call_thread(self._ensure_consumer().committed, tp)  # type: ignore[no-any-return]  # untyped
 
     def _watch_heartbeats(self, coordinator: Any) -> None:
         beat = coordinator._do_heartbeat

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,14 +12,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 logger = logging.getLogger(__name__)
 
 PORTS_TRIED = 20  # the asked-for port, or the next free one: workers of one machine share a setting
-LIVE_WITHIN = 15.0  # seconds without a turn of the event loop after which the process counts as stuck
 
 
 class HealthServer:
     """Answers health checks from a thread of its own, so that a stuck event loop shows.
 
     Args:
-        ready: whether the engine is ready; asked in the server's thread.
+        live: whether the event loop beats; asked, as ``ready``, in the server's thread.
+        ready: whether partitions are assigned, restored and flowing.
         host: address to bind.
         port: port to bind, or the next free one after it; 0 for any.
 
@@ -28,11 +27,11 @@ class HealthServer:
         OSError: at start, if no port is free.
     """
 
-    def __init__(self, ready: Callable[[], bool], host: str, port: int) -> None:
+    def __init__(self, live: Callable[[], bool], ready: Callable[[], bool], host: str, port: int) -> None:
+        self._live = live
         self._ready = ready
         self._host = host
         self._port = port
-        self._beat_at = time.monotonic()
 
     def start(self) -> tuple[str, int]:
         """Bind and answer from now on, until the process ends; returns host and port, which are logged."""
@@ -42,14 +41,10 @@ class HealthServer:
         logger.info("health and metrics on http://%s:%d", host, port)
         return str(host), port
 
-    def beat(self) -> None:
-        """The event loop has had a turn."""
-        self._beat_at = time.monotonic()
-
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body for a path."""
         if path == "/livez":
-            live = time.monotonic() - self._beat_at < LIVE_WITHIN
+            live = self._live()
             return (200 if live else 503), "text/plain", b"ok\n" if live else b"the event loop is stuck\n"
         if path == "/readyz":
             ready = self._ready()

@@ -8,19 +8,22 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from faust.types import TP
+
 from streamnotify.errors import EngineFailure
 from streamnotify.stations.context import Record, Station
 from streamnotify.stream.chunk import Chunk
+from streamnotify.stream.clock import BrokerClock
 from streamnotify.stream.layers import Store
 from streamnotify.stream.metrics import CHUNK_SECONDS, RECORDS
 from streamnotify.stream.partitions import OwnedPartition, Ownership
+from streamnotify.stream.positions import Positions
 from streamnotify.stream.processor import Processor
 from streamnotify.stream.writer import Writer
 
 logger = logging.getLogger(__name__)
 
 QUEUED_BATCHES = 4  # per lane; a full lane holds up the one fetch loop, which is the back-pressure
-CLOCK_SKEW = 300.0  # seconds between the broker's append time and our clock before the worker pauses (DESIGN 3.3)
 
 ChunkDone = Callable[[OwnedPartition, Chunk], None]
 
@@ -36,6 +39,8 @@ class Lanes:
         renew: takes a new fence for a partition.
         done: told of every persisted chunk of a stateful station.
         crash: ends the engine.
+        positions: tells whether offsets that are missing expired unread.
+        clock: pauses the station while the broker's clock is too far from ours.
     """
 
     def __init__(
@@ -47,6 +52,8 @@ class Lanes:
         renew: Callable[[OwnedPartition], Awaitable[None]],
         done: ChunkDone,
         crash: Callable[[BaseException], Awaitable[None]],
+        positions: Positions,
+        clock: BrokerClock,
     ) -> None:
         self._station = station
         self._ownership = ownership
@@ -55,6 +62,9 @@ class Lanes:
         self._renew = renew
         self._done = done
         self._crash = crash
+        self._positions = positions
+        self._clock = clock
+        self._expected: dict[TP, tuple[int, int]] = {}  # generation, and the offset after the last one read
 
     async def run(self, stream: Any) -> None:
         """Deal the stream's micro-batches to lanes; a lane that fails crashes the app.
@@ -82,10 +92,19 @@ class Lanes:
                 if event.message.generation_id != app.consumer_generation_id:
                     app.consumer.unacked.discard(event.message)  # from before a rebalance: it will be read again
                     continue
+                await self._look_for_gap(app.consumer, event.message)
                 await self._apply(number, event.value)
                 await stream.ack(event)
         except Exception as exc:  # noqa: BLE001 - a lane is outside the agent's supervisor
             await self._crash(exc)
+
+    async def _look_for_gap(self, consumer: Any, batch: Any) -> None:
+        """Where offsets are missing, see whether they expired unread (compaction and transaction markers are fine)."""
+        expected = self._expected.get(batch.tp, (None, 0))
+        first = batch.value[0].offset
+        if expected[0] == batch.generation_id and first > expected[1]:
+            await self._positions.not_expired(consumer, batch.tp, expected[1])
+        self._expected[batch.tp] = batch.generation_id, batch.offset + 1
 
     async def _apply(self, number: int, records: Sequence[Record]) -> None:
         began = time.perf_counter()
@@ -102,18 +121,13 @@ class Lanes:
         partition = self._ownership.get(self._station.name, number)
         if partition is None:
             raise EngineFailure(f"records of {self._station.name}[{number}] came without its state")
-        await self._wait_for_clock(records[-1])
+        self._clock.observe_past(records[-1].timestamp)
+        await self._clock.wait()
         for chunk in partition.processor.chunks(records):
             if partition.fence.wants_renewal:
                 await self._renew(partition)
             await self._writer.persist(chunk, number, partition.fence, partition.store)
             self._done(partition, chunk)
-
-    async def _wait_for_clock(self, record: Record) -> None:
-        """Pause while the broker's clock is far ahead of ours: wakes set by it would come wrong."""
-        while (ahead := record.timestamp / 1000 - time.time()) > CLOCK_SKEW:
-            logger.error("the broker's clock is %.0f s ahead of this machine's; waiting", ahead)
-            await asyncio.sleep(5)
 
 
 class NoStore:

@@ -39,9 +39,14 @@ class Lease:
         """Seconds since the group coordinator last answered."""
         return self._clock() - self._heartbeat_at
 
+    @property
+    def pulse_age(self) -> float:
+        """Seconds since the event loop's last beat."""
+        return self._clock() - self._pulse_at
+
     def check_pulse(self) -> None:
         """Raise LeaseLost if this process was frozen for longer than the limit."""
-        gap = self._clock() - self._pulse_at
+        gap = self.pulse_age
         if gap > self._limit:
             raise LeaseLost(f"this process stood still for {gap:.1f} s")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
 from streamnotify.errors import StateError
 from streamnotify.stations.context import Station
 from streamnotify.stream import dead_letters
 from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.consumer import OrderedCommitConsumer
 from streamnotify.stream.metrics import LOST
 from streamnotify.stream.partitions import Ownership
 from streamnotify.stream.writer import Writer
@@ -32,7 +32,7 @@ class Positions:
             for topic in station.inputs
         }
 
-    async def of(self, assigned: set[TP]) -> Mapping[TP, int]:
+    async def of(self, consumer: OrderedCommitConsumer, assigned: set[TP]) -> Mapping[TP, int]:
         """The offset to go on at, per assigned source partition.
 
         A stateful partition that is not restored yet is left out: it is asked for again when it is.
@@ -40,36 +40,33 @@ class Positions:
         Raises:
             StateError: if records of an internal topic expired before they were read.
         """
-        consumer = AIOKafkaConsumer(group_id=self._config.app_id, enable_auto_commit=False, **self._config.client)
-        await consumer.start()
-        try:
-            partitions = [TopicPartition(*tp) for tp in assigned]
-            starts = await consumer.beginning_offsets(partitions) if partitions else {}
-            positions = {}
-            for tp in partitions:
-                expected = await self._expected(consumer, tp)
-                if expected is not None:
-                    positions[TP(*tp)] = await self._not_expired(tp, expected, starts[tp])
-            return positions
-        finally:
-            await consumer.stop()
+        if not assigned:
+            return {}
+        stateless = {tp for tp in assigned if not self._stations[tp.topic].rows}
+        expected = {tp: offset or 0 for tp, offset in (await consumer.committed_offsets(stateless)).items()}
+        for tp in assigned - stateless:
+            partition = self._ownership.get(self._stations[tp.topic].name, tp.partition)
+            if partition is not None:
+                expected[tp] = partition.applied + 1
+        return {tp: await self.not_expired(consumer, tp, offset) for tp, offset in expected.items()}
 
-    async def _expected(self, consumer: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
-        station = self._stations[tp.topic]
-        if station.rows:
-            partition = self._ownership.get(station.name, tp.partition)
-            return None if partition is None else partition.applied + 1
-        return await consumer.committed(tp) or 0
+    async def not_expired(self, consumer: OrderedCommitConsumer, tp: TP, expected: int) -> int:
+        """``expected``, or the log's start if what lay before it is gone; a loss is never passed over in silence.
 
-    async def _not_expired(self, tp: TopicPartition, expected: int, start: int) -> int:
+        Raises:
+            StateError: if records of an internal topic expired before they were read.
+        """
+        start = (await consumer.earliest_offsets(tp))[tp]
         if start <= expected:
             return expected
         station = self._stations[tp.topic]
-        lost = f"lost {expected}..{start - 1}: the records of {tp.topic}[{tp.partition}] expired before they were read"
         if any(topic.internal for topic in station.inputs) and not self._config.deployment_epoch:
-            raise StateError(f"{lost}. Raise STREAMNOTIFY_EPOCH to go on without them")
-        if expected > 0 or station.rows:
-            logger.error(lost)
+            raise StateError(
+                f"lost {expected}..{start - 1}: these records of {tp.topic}[{tp.partition}] expired before they were "
+                "read. Raise STREAMNOTIFY_EPOCH to go on without them"
+            )
+        if expected > 0 or station.rows:  # a group that is new to an old topic has lost nothing
+            logger.error("lost %d..%d of %s[%d]: expired before they were read", expected, start - 1, *tp)
             LOST.labels(tp.topic).inc(start - expected)
             await self._writer.emit([dead_letters.expired(station, tp, expected, start - 1)], tp.partition, None)
         return start

@@ -62,7 +62,9 @@ class Processor:
             now_ms = max(chunk.position.clock_ms, record.timestamp)
             seen = _parse_identity(value) if mark == IDENTITY else None
             verdict_stands = True
-            if seen is None or not chunk.has_applied(*seen):
+            if seen is not None and chunk.has_applied(*seen):
+                seen = None  # a repetition: the highest identity seen stays what it is
+            else:
                 verdict_stands = self._apply(record, mark, value, context, now_ms)
                 done = context
                 if not chunk.fits(done):

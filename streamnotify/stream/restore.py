@@ -12,6 +12,7 @@ from typing import Any
 
 import rocksdict
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from faust.types import TP
 
 from streamnotify.errors import StateError
 from streamnotify.stream.store import PartitionStore
@@ -23,9 +24,7 @@ PARTITION_BYTES = 4 << 20
 PROGRESS = 5.0  # seconds between two lines of progress
 
 
-async def restore(
-    stores: Mapping[TopicPartition, tuple[PartitionStore, int | None]], client: Mapping[str, Any]
-) -> dict[TopicPartition, int]:
+async def restore(stores: Mapping[TP, tuple[PartitionStore, int | None]], client: Mapping[str, Any]) -> dict[TP, int]:
     """Bring stores up to the ends of their changelogs.
 
     Args:
@@ -44,7 +43,9 @@ async def restore(
     )
     await consumer.start()
     try:
-        return await _Restore(consumer, stores).run()
+        # aiokafka insists on its own type of the same tuple
+        moved = await _Restore(consumer, {TopicPartition(*tp): store for tp, store in stores.items()}).run()
+        return {TP(*tp): offset for tp, offset in moved.items()}
     finally:
         await consumer.stop()
 

@@ -11,11 +11,13 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
 
 from streamnotify.stations.context import Station
 from streamnotify.stream import topic_ids
 from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.consumer import OrderedCommitConsumer
 from streamnotify.stream.fence import Fence, take_fence
 from streamnotify.stream.metrics import RESTORE_SECONDS
 from streamnotify.stream.partitions import OwnedPartition, Ownership
@@ -63,7 +65,7 @@ class Takeover:
             if title == "active":
                 generation = recovery.app.consumer_generation_id
                 try:
-                    offsets = await self.run({TopicPartition(*tp) for tp in tps})
+                    offsets = await self.run(consumer, set(tps))
                 except Exception as exc:
                     if recovery.app.consumer_generation_id != generation:
                         logger.info("another rebalance overtook this one: %s", exc)  # it closed our databases
@@ -77,7 +79,7 @@ class Takeover:
 
         recovery._build_highwaters = hooked
 
-    async def run(self, changelogs: set[TopicPartition]) -> dict[TopicPartition, int]:
+    async def run(self, consumer: OrderedCommitConsumer, changelogs: set[TP]) -> dict[TP, int]:
         """Own these changelog partitions; returns the last changelog offset each store then holds.
 
         Raises:
@@ -96,17 +98,17 @@ class Takeover:
             moved = await restore({tp: (stores[tp], stores[tp].offset) for tp in stores}, self._config.client)
         if moved:
             logger.info("state of %d partitions is up to date", len(moved))
-        inputs = await self._inputs(list(stores))
+        inputs = await self._inputs(consumer, list(stores))
         for tp, store in stores.items():
             await self._own(self._stations[tp.topic], tp.partition, store, fences[tp], ids, inputs[tp])
         return {tp: store.offset or 0 for tp, store in stores.items()}
 
     async def renew(self, partition: OwnedPartition) -> None:
         """Take a new fence for a partition we own, at a chunk boundary: brokers forget unused producer ids."""
-        changelog = TopicPartition(partition.store.changelog, partition.number)
+        changelog = TP(partition.store.changelog, partition.number)
         partition.fence = await self._fence(changelog)
 
-    async def _fence(self, tp: TopicPartition) -> Fence:
+    async def _fence(self, tp: TP) -> Fence:
         transactional_id = f"{self._config.app_id}-{self._stations[tp.topic].name}-{tp.partition}"
         return await take_fence(transactional_id, tp.topic, tp.partition, self._producer, self._config.client)
 
@@ -126,17 +128,12 @@ class Takeover:
         processor = Processor(station, ids.identity(station, number), store)
         self._ownership.add(OwnedPartition(station, number, store, fence, processor, end))
 
-    async def _inputs(self, changelogs: list[TopicPartition]) -> dict[TopicPartition, tuple[int, int | None]]:
+    async def _inputs(self, consumer: OrderedCommitConsumer, changelogs: list[TP]) -> dict[TP, tuple[int, int | None]]:
         """Per changelog partition the end offset of its station's input, and what the group has committed there."""
-        topics = {tp: self._stations[tp.topic].inputs[0] for tp in changelogs}
-        inputs = {
-            tp: TopicPartition(self._config.topic_name(topic.name, internal=topic.internal), tp.partition)
-            for tp, topic in topics.items()
-        }
-        consumer = AIOKafkaConsumer(group_id=self._config.app_id, enable_auto_commit=False, **self._config.client)
-        await consumer.start()
-        try:
-            ends = await consumer.end_offsets(list(inputs.values()))
-            return {tp: (ends[input_], await consumer.committed(input_)) for tp, input_ in inputs.items()}
-        finally:
-            await consumer.stop()
+        inputs = {tp: TP(self._input_name(self._stations[tp.topic]), tp.partition) for tp in changelogs}
+        ends = await consumer.highwaters(*inputs.values())
+        committed = await consumer.committed_offsets(inputs.values())
+        return {tp: (ends[input_], committed[input_]) for tp, input_ in inputs.items()}
+
+    def _input_name(self, station: Station) -> str:
+        return self._config.topic_name(station.inputs[0].name, internal=station.inputs[0].internal)

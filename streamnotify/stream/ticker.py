@@ -7,6 +7,7 @@ import time
 
 from streamnotify.stations.context import WaitsFor
 from streamnotify.stream import engine_rows, wakes
+from streamnotify.stream.clock import BrokerClock
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.metrics import TICKS
 from streamnotify.stream.partitions import OwnedPartition, Ownership
@@ -22,8 +23,9 @@ class Ticker:
     Whether a tick is worth sending is judged on our own clock; what it does, on the time the broker gives it.
     """
 
-    def __init__(self, ownership: Ownership, writer: Writer, config: EngineConfig) -> None:
+    def __init__(self, ownership: Ownership, writer: Writer, config: EngineConfig, clock: BrokerClock) -> None:
         self._ownership = ownership
+        self._clock = clock
         self._writer = writer
         self._config = config
 
@@ -40,9 +42,12 @@ class Ticker:
             return  # one is on its way
         now_ms = int(time.time() * 1000)
         fired = position.fired.get(WaitsFor.BROKER)
-        if next(wakes.due(partition.store, WaitsFor.BROKER, now_ms, fired), None) is None:
+        none_due = next(wakes.due(partition.store, WaitsFor.BROKER, now_ms, fired), None) is None
+        if none_due and not self._clock.skewed:  # a tick also tells the broker's time
             return
         topic = partition.station.inputs[0]
         name = self._config.topic_name(topic.name, internal=topic.internal)
-        partition.tick_offset = await self._writer.send_alone(name, partition.number, None, b"", (TICK, b""))
+        sent = await self._writer.send_alone(name, partition.number, None, b"", (TICK, b""))
+        partition.tick_offset = sent.offset
+        self._clock.observe(sent.timestamp)
         TICKS.labels(partition.station.name).inc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -11,6 +12,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from streamnotify.errors import EngineFailure, TopicsError
 from streamnotify.stream.security import KafkaSecurity
+
+
+logger = logging.getLogger(__name__)
 
 
 class TopicReader:
@@ -44,7 +48,8 @@ class TopicReader:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 **(security or KafkaSecurity()).for_librdkafka(),
-            }
+            },
+            logger=logger,
         )
         self._partitions = [
             TopicPartition(topic, partition, OFFSET_BEGINNING)

@@ -51,7 +51,7 @@ async def _run(stations: Sequence[Station], config: EngineConfig) -> None:
     engine = Engine(stations, config)
     health = None
     if config.health_bind is not None:
-        health = HealthServer(lambda: engine.ready, *config.health_bind)
+        health = HealthServer(lambda: engine.live, lambda: engine.ready, *config.health_bind)
         health.start()
     running = asyncio.ensure_future(engine.run(stop))
     stopping = asyncio.ensure_future(stop.wait())

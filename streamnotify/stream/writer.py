@@ -12,6 +12,7 @@ import rocksdict
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
 
 from streamnotify.errors import EngineFailure
 from streamnotify.stream.chunk import Chunk
@@ -87,14 +88,14 @@ class Writer:
 
     async def send_alone(
         self, topic: str, partition: int, key: bytes | None, value: bytes, header: tuple[str, bytes]
-    ) -> int:
-        """Send one unfenced record (a tick, an attempt's result) and return its offset.
+    ) -> RecordMetadata:
+        """Send one unfenced record (a tick, an attempt's result); its offset and append time.
 
         Raises:
             EngineFailure: if it was not acked.
         """
         sent = self._producer.send_and_wait(topic, value, key=key, partition=partition, headers=[header])
-        return int((await _acked(sent)).offset)
+        return await _acked(sent)
 
     async def emit(self, emissions: Sequence[Emission], source: int, fence: Fence | None) -> None:
         """Send emissions and await every ack.

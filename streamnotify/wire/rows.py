@@ -57,7 +57,8 @@ class Row(Generic[T]):
             self._to_array = lambda value: (version, value)
             self._from_array = operator.itemgetter(1)
         self._typed: Callable[[bytes], Any] = msgspec.msgpack.Decoder(
-            tuple[(int, *layout)]  # type: ignore[valid-type]  # the layout is known at run time only
+            # The version as a literal: an older row goes through its upcast even if its layout still reads.
+            tuple[(typing.Literal[version], *layout)]  # type: ignore[valid-type]  # known at run time only
         ).decode
 
     def key(self, key: str) -> bytes:

@@ -89,7 +89,7 @@ def replay(updates: Sequence[RunUpdate]) -> tuple[Run, list[MailDecision]]:
 
 
 @given(shuffled_twice())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_any_order_and_repetition_lead_to_the_same_state(orders: tuple[list[RunUpdate], list[RunUpdate]]) -> None:
     (one, _), (other, _) = map(replay, orders)
     assert one.facts == other.facts
@@ -97,14 +97,14 @@ def test_any_order_and_repetition_lead_to_the_same_state(orders: tuple[list[RunU
 
 
 @given(shuffled_twice())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_in_any_order_there_is_at_most_one_mail(orders: tuple[list[RunUpdate], list[RunUpdate]]) -> None:
     for order in orders:
         assert len(replay(order)[1]) <= 1
 
 
 @given(chunked())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_folding_first_leads_to_the_same_state_and_the_same_mail(
     arrivals: tuple[list[RunUpdate], list[RunUpdate]],
 ) -> None:
@@ -115,7 +115,7 @@ def test_folding_first_leads_to_the_same_state_and_the_same_mail(
 
 
 @given(RUNS)
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_the_state_is_the_one_the_specification_names(updates: list[RunUpdate]) -> None:
     """Read off all events at once, where the code joins them one by one."""
     step = reduce(join, (update.facts for update in updates)).step
@@ -128,7 +128,7 @@ def test_the_state_is_the_one_the_specification_names(updates: list[RunUpdate]) 
 
 
 @given(RUNS)
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_each_field_is_the_newest_one_said(updates: list[RunUpdate]) -> None:
     facts = reduce(join, (update.facts for update in updates))
     for name in SAID:
@@ -142,7 +142,7 @@ def test_each_field_is_the_newest_one_said(updates: list[RunUpdate]) -> None:
 
 
 @given(RUNS)
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_the_first_end_to_arrive_is_the_one_that_mails(updates: list[RunUpdate]) -> None:
     """If all opt in from the start and nothing is invalidated, the mail is about the first final end."""
     wanted = an_update(Status.PENDING, 100, event_id="z", notify=Notify(on=("success", "failure", "cancelled")))

@@ -44,6 +44,16 @@ def test_of_two_ends_of_one_attempt_the_earliest_wins_then_the_smallest_event_id
     assert facts_of(first, later, smaller).step == smaller.facts.step
 
 
+def test_of_two_ends_that_are_not_final_the_earliest_wins_too() -> None:
+    first, later = an_update(STOPPED, 1, final=False), an_update(Status.CANCELLED, 2, final=False)
+    assert facts_of(later, first).step == facts_of(first, later).step == first.facts.step
+
+
+def test_two_contents_under_one_event_id_lead_to_the_same_state_in_any_order() -> None:
+    one, other = an_update(STOPPED, 1), an_update(COMPLETED, 1, duration_s=3.0)
+    assert facts_of(one, other).step == facts_of(other, one).step
+
+
 def test_a_later_running_clears_the_interruption_and_an_earlier_one_does_not() -> None:
     lost = an_update(RUNNING, 5, redelivery_s=60)
     assert facts_of(lost, an_update(RUNNING, 6)).step.redelivery_s is None

@@ -162,6 +162,13 @@ def test_the_subject_template_or_the_default_with_one_warning(template: str, sub
     assert len(rendered.warnings) == warned
 
 
+def test_text_that_is_no_unicode_does_not_lose_the_mail() -> None:
+    rendered = mail(
+        display_name="a\ud800b", error_message="\udfff", variables={"test_run_id": "\ud800", "x": ["\ud800"]}
+    )
+    assert "- Task Name: a\ufffdb" in part(rendered, "plain")
+
+
 def test_a_test_set_has_its_own_default_subject() -> None:
     rendered = mail(status="failed", variables={"test_set_name": "API Tests"})
     assert rendered.subject == "Test Execution Complete: API Tests - Failed"

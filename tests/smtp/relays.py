@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -93,7 +93,7 @@ class Silence(enum.Enum):
     HANG_UP = "hang up"  # close the connection instead
 
 
-Answer = str | Silence | Callable[[], "Answer"]
+Answer = str | Silence
 
 _POLITE: dict[str, Answer] = {
     "GREETING": "220 relay.example.com ESMTP",
@@ -127,6 +127,8 @@ class ScriptedRelay:
         self.contents: list[bytes] = []
         self.connections = 0
         self.dot = asyncio.Event()  # set when a final dot has come in
+        self._paused_at: str | None = None
+        self._resumed = asyncio.Event()
 
     async def __aenter__(self) -> ScriptedRelay:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=2**24)
@@ -146,6 +148,14 @@ class ScriptedRelay:
         """Close every connection, as a relay does with idle ones."""
         for writer in self._writers:
             writer.close()
+
+    def pause(self, verb: str) -> None:
+        """Answer ``verb`` only after :meth:`resume`."""
+        self._paused_at = verb
+
+    def resume(self) -> None:
+        """Answer again."""
+        self._resumed.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         conversation = asyncio.current_task()
@@ -173,10 +183,10 @@ class ScriptedRelay:
                 answer = await self._say("DOT", writer)
 
     async def _say(self, verb: str, writer: asyncio.StreamWriter) -> str | None:
+        if verb == self._paused_at:
+            await self._resumed.wait()
         answers = self._answers[verb]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        while callable(answer):
-            answer = answer()
         if answer is Silence.HANG_UP:
             return None
         if answer is Silence.HANG:

@@ -159,15 +159,8 @@ def test_a_mail_cancelled_before_the_dot_is_not_delivered_and_its_connection_not
 
 def test_a_mail_cancelled_after_the_dot_is_awaited_and_reported() -> None:
     async def scenario() -> None:
-        answer_now = asyncio.Event()
-
-        class Slow(ScriptedRelay):
-            async def _say(self, verb: str, writer: asyncio.StreamWriter) -> str | None:
-                if verb == "DOT":
-                    await answer_now.wait()
-                return await super()._say(verb, writer)
-
-        async with Slow() as relay:
+        async with ScriptedRelay() as relay:
+            relay.pause("DOT")
             sender = Sender(a_policy(relay.port))
             attempt = asyncio.create_task(sender.send(a_mail(), 1, lease_held))
             await relay.dot.wait()
@@ -176,7 +169,7 @@ def test_a_mail_cancelled_after_the_dot_is_awaited_and_reported() -> None:
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
             assert not attempt.done()
-            answer_now.set()
+            relay.resume()
             assert (await attempt).outcome is Outcome.SENT
             await sender.close()
 
@@ -240,6 +233,42 @@ def test_a_lease_lost_while_the_content_goes_out_keeps_the_dot_back() -> None:
         # What is not received yet is in the kernel's buffers; without waiting nothing would have been received.
         assert seen_at_checks[1] > 0
         server.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_relay_that_closes_its_side_amid_the_content_does_not_have_the_mail() -> None:
+    """No dot was written, so the end is not ambiguous."""
+
+    async def scenario() -> None:
+        async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 hi\r\n")
+            for answer in (b"250 ok\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
+                await reader.readuntil(b"\r\n")
+                writer.write(answer)
+            await reader.readexactly(1)  # the content has begun
+            writer.write_eof()
+            while await reader.read(65536):
+                pass
+            writer.close()
+
+        server = await asyncio.start_server(converse, "127.0.0.1", 0)
+        content = b"Subject: x\r\n\r\n" + b"x\r\n" * 5_000_000
+        result = await Sender(a_policy(server.sockets[0].getsockname()[1])).send(a_mail(content=content), 1, lease_held)
+        assert (result.outcome, result.stage, result.reason) == (DEFERRED, "data", "connection_lost")
+        server.close()
+
+    asyncio.run(scenario())
+
+
+def test_after_an_answer_that_is_none_the_connection_is_not_used_again() -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay(RCPT=["what?", "250 ok"]) as relay:
+            sender = Sender(a_policy(relay.port))
+            assert (await sender.send(a_mail(), 1, lease_held)).reason == "protocol_error"
+            assert (await sender.send(a_mail(), 1, lease_held)).outcome is Outcome.SENT
+            await sender.close()
+        assert relay.connections == 2
 
     asyncio.run(scenario())
 

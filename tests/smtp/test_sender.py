@@ -138,7 +138,36 @@ def test_connections_are_reused_up_to_their_limit_and_never_shared() -> None:
             await sender.close()
         assert {result.outcome for result in results} == {Outcome.SENT}
         assert sorted(mail.content for mail in relay.received) == sorted(mail.content for mail in mails)
-        assert relay.connections <= 3 + 60 // 10
+        assert 60 // 10 <= relay.connections <= 60 // 10 + 3
+
+    asyncio.run(scenario())
+
+
+def test_an_old_connection_is_not_used_again() -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay() as relay:
+            sender = Sender(a_policy(relay.port, max_age=timedelta(0)))
+            for _ in range(3):
+                assert (await sender.send(a_mail(), 1, lease_held)).outcome is Outcome.SENT
+            await sender.close()
+        assert relay.connections == 3
+        assert relay.commands.count("QUIT") == 3
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_that_is_used_again_is_idle_no_more() -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay() as relay:
+            sender = Sender(a_policy(relay.port, idle_close=timedelta(milliseconds=50)))
+            await sender.send(a_mail(), 1, lease_held)
+            relay.pause("RCPT")
+            attempt = asyncio.create_task(sender.send(a_mail(), 1, lease_held))
+            await asyncio.sleep(0.15)  # longer than the connection would have stayed idle
+            relay.resume()
+            assert (await attempt).outcome is Outcome.SENT
+            assert relay.connections == 1
+            await sender.close()
 
     asyncio.run(scenario())
 

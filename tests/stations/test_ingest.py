@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,6 +65,17 @@ def test_empty_optional_ids_are_as_good_as_absent() -> None:
     assert update(task_id="", event_id="", user_id="", organization_id="", display_name="") == update()
 
 
+@pytest.fixture
+def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The worker's machine keeps New York's time."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_new_york")
 def test_instants_become_utc_and_those_without_zone_are_utc() -> None:
     times = update(occurred_at="2024-01-15T14:30:25", started_at="2024-01-15T15:30:20+01:00").facts
     assert times.step.occurred_at == datetime(2024, 1, 15, 14, 30, 25, tzinfo=UTC)

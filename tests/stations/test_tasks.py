@@ -219,5 +219,5 @@ class Life(RuleBasedStateMachine):
         assert run is None or run.presumed_end_at is None or run.presumed_end_at > self.ctx.now
 
 
-Life.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
+Life.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 TestLife = Life.TestCase

@@ -2,7 +2,9 @@
 
 ``splitter`` (stateless, folds) reads the public topic ``numbers`` (``{"key": ..., "n": ...}``); ``counter`` and
 ``summer`` are stateful. A number ``{"key": k, "poison": ...}`` fails in various ways; ``{"key": k, "wake_in": s}`` puts
-the key to sleep; ``{"key": k, "attempt": true}`` has an attempt made.
+the key to sleep (a key that begins with ``sleepless`` fails when it wakes up), ``cancel`` cancels that, ``forget`` drops
+the sleeping row; ``{"key": k, "attempt": true}`` has an attempt made; ``size`` writes a row of so many bytes; ``say``
+has it said when the number was counted.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ class Add(msgspec.Struct, frozen=True, array_like=True, tag="add"):
     poison: str | None = None
     wake_in: float | None = None
     attempt: bool = False
+    cancel: bool = False
+    forget: bool = False
+    size: int = 0
+    say: bool = False
 
 
 class Performed(msgspec.Struct, frozen=True, array_like=True, tag="performed"):
@@ -67,13 +73,15 @@ def split(record: Record, ctx: Context) -> None:
 
 def combine(a: Add, b: Add) -> Add | None:
     """Fold plain numbers only."""
-    plain = all(x.poison is None and x.wake_in is None and not x.attempt for x in (a, b))
+    plain = all(add == Add(add.key, add.n) for add in (a, b))
     return Add(a.key, a.n + b.n) if plain else None
 
 
 def count(command: Any, ctx: Context) -> None:
     """Count a key, pass every number on, and do what the number asks for."""
     if isinstance(command, Due):
+        if command.key.startswith("sleepless"):
+            raise RuntimeError(f"{command.key} will not wake up")
         ctx.delete(SLEEP, command.key)
         ctx.emit(OUT, command.key, {"woke": command.key, "at": command.at.timestamp(), "now": ctx.now.timestamp()})
         return
@@ -97,8 +105,16 @@ def _obey(command: Add, ctx: Context) -> None:
     if command.wake_in is not None:
         ctx.put(SLEEP, command.key, command.wake_in)
         ctx.wake(SLEEP, command.key, ctx.now + timedelta(seconds=command.wake_in))
+    if command.cancel:
+        ctx.wake(SLEEP, command.key, None)
+    if command.forget:
+        ctx.delete(SLEEP, command.key)
     if command.attempt:
         ctx.start(command.key, 1)
+    if command.size:
+        ctx.put(BIG, command.key, "x" * command.size)
+    if command.say:
+        ctx.emit(OUT, command.key, {"counted": command.key, "now": ctx.now.timestamp()})
 
 
 def add_up(command: Any, ctx: Context) -> None:

@@ -70,7 +70,7 @@ def write_log(partition: OnePartition, commands: list[dict[str, Any]]) -> None:
             partition.tick(n * 1_500 + 700)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(commands=st.lists(COMMANDS, max_size=15), **RUNS)
 def test_no_split_into_batches_and_no_crash_changes_the_state_or_what_is_sent(
     commands: list[dict[str, Any]], sizes: list[int], crashes: list[str]
@@ -85,7 +85,7 @@ def test_no_split_into_batches_and_no_crash_changes_the_state_or_what_is_sent(
     assert rough.distinct() == calm.distinct()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(commands=st.lists(COMMANDS, max_size=15), **RUNS)
 def test_a_chunk_is_within_its_limit_and_holds_whole_records_and_their_position(
     commands: list[dict[str, Any]], sizes: list[int], crashes: list[str]

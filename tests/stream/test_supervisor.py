@@ -87,10 +87,10 @@ def supervised(tmp_path: Path) -> Iterator[Callable[[str], Supervised]]:
     yield begin
     for each in begun:
         each.process.kill()
-        each.process.communicate()
         for pid in each.pids:
             if _alive(pid):
                 os.kill(pid, signal.SIGKILL)
+        each.process.communicate()
 
 
 _OBEDIENT = """

@@ -106,7 +106,7 @@ def outcome(record: FakeRecord) -> RunUpdate | BadRecord:
 
 
 @given(FIELDS | SOUND_FIELDS)
-@settings(max_examples=1000)
+@settings(max_examples=1000, deadline=None)
 def test_both_ways_read_the_same(fields: dict[str, Any]) -> None:
     record = a_record(fields)
     update, detour = outcome(record), outcome(a_record(fields | DETOUR))
@@ -119,7 +119,7 @@ def test_both_ways_read_the_same(fields: dict[str, Any]) -> None:
 
 
 @given(SOUND_FIELDS)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_an_ordinary_event_goes_the_fast_way(fields: dict[str, Any]) -> None:
     value = a_record(fields).value
     assert value is not None

@@ -1,0 +1,93 @@
+"""The lightest relay there is: answers at once, keeps no mail, and notes when each was accepted and for whom.
+
+``python -m benchmarks.smtp_sink PORT COUNT_FILE ALIVE_FD LIST_FILE``: lines of ``seconds recipient``, seconds since
+the epoch at the moment its 250 for the final dot was written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+
+import uvloop
+
+from streamnotify.stream.supervisor import die_with_parent
+
+WRITE_EVERY = 0.2  # seconds
+_END = b"\r\n.\r\n"
+_ANSWERS = {
+    b"EHLO": b"250-sink\r\n250 8BITMIME\r\n",
+    b"HELO": b"250 sink\r\n",
+    b"DATA": b"354 go on\r\n",
+    b"QUIT": b"221 bye\r\n",
+}
+
+
+class Sink(asyncio.Protocol):
+    """One connection.
+
+    Args:
+        accepted: lines are added here.
+    """
+
+    def __init__(self, accepted: list[str]) -> None:
+        self._accepted = accepted
+        self._received = b""
+        self._in_data = False
+        self._recipient = ""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(b"220 sink\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every whole command, and a mail once its final dot is there."""
+        assert self._transport is not None
+        self._received += data
+        while True:
+            end = _END if self._in_data else b"\r\n"
+            unit, found, rest = self._received.partition(end)
+            if not found:
+                return
+            self._received = rest
+            if self._in_data:
+                self._in_data = False
+                self._transport.write(b"250 ok\r\n")
+                self._accepted.append(f"{time.time():.6f} {self._recipient}\n")
+            else:
+                self._command(unit, self._transport)
+
+    def _command(self, line: bytes, transport: asyncio.Transport) -> None:
+        verb = line[:4].upper()
+        if verb == b"RCPT":
+            self._recipient = line.partition(b"<")[2].partition(b">")[0].decode()
+        self._in_data = verb == b"DATA"
+        transport.write(_ANSWERS.get(verb, b"250 ok\r\n"))
+        if verb == b"QUIT":
+            transport.close()
+
+
+async def main(port: int, count_file: str, list_file: str) -> None:
+    """Serve until killed."""
+    accepted: list[str] = []
+    count = os.open(count_file, os.O_WRONLY | os.O_CREAT, 0o600)
+    await asyncio.get_running_loop().create_server(lambda: Sink(accepted), "127.0.0.1", port)
+    done = 0
+    with open(list_file, "w", encoding="ascii") as lines:  # noqa: ASYNC230, PTH123 - nothing else waits for it
+        while True:
+            await asyncio.sleep(WRITE_EVERY)
+            lines.writelines(accepted)
+            lines.flush()
+            done += len(accepted)
+            accepted.clear()
+            os.pwrite(count, b"%012d" % done, 0)
+
+
+if __name__ == "__main__":
+    die_with_parent(int(sys.argv[3]))
+    uvloop.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[4]))

@@ -1,0 +1,61 @@
+"""``streamnotify config``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from streamnotify.devtools.inbox import Inbox
+from streamnotify.devtools.kafka import EmbeddedKafka
+from tests.cli.running import streamnotify
+
+
+def test_values_are_shown_with_their_sources_and_secrets_masked(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SMTP_PASSWORD=hunter2hunter2\nSMTP_USER=ann@example.com\n")
+    shown = streamnotify("config", "--json", directory=tmp_path, SMTP_HOST="relay")
+    listed = json.loads(shown.output)["settings"]
+    assert (listed["SMTP_HOST"]["value"], listed["SMTP_HOST"]["source"]) == ("relay", "environment")
+    assert (listed["SMTP_PASSWORD"]["value"], listed["SMTP_PASSWORD"]["source"]) == ("********", ".env")
+    assert (listed["SMTP_FROM"]["value"], listed["SMTP_FROM"]["source"]) == ("ann@example.com", "default")
+    assert listed["STREAMNOTIFY_DIGEST_WINDOW"]["value"] == "30m"
+    assert "hunter2" not in shown.output + streamnotify("config", directory=tmp_path).output
+    assert shown.exit_code == 0
+
+
+def test_a_wrong_value_ends_with_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    shown = streamnotify("config", directory=tmp_path, SMTP_PORT="high")
+    assert (shown.exit_code, shown.output) == (
+        1,
+        "Error: SMTP_PORT is 'high': a whole number from 1 to 65535 is allowed\n",
+    )
+
+
+def test_what_is_misspelt_or_missing_is_pointed_out(tmp_path: Path) -> None:
+    shown = streamnotify("config", directory=tmp_path, STREAMNOTIFY_PARTITION="3")
+    assert "STREAMNOTIFY_PARTITION is no setting; did you mean STREAMNOTIFY_PARTITIONS?" in shown.output
+    assert "SMTP configuration incomplete. Email notifications will be disabled." in shown.output
+
+
+def test_check_says_what_answers(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    with Inbox() as inbox:
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(inbox.smtp_port),
+            "SMTP_FROM": "noreply@example.com",
+        }
+        well = streamnotify("config", "--check", directory=tmp_path, **environment, SMTP_TLS="none")
+        no_tls = streamnotify("config", "--check", "--json", directory=tmp_path, **environment)
+    assert well.exit_code == 0
+    assert f"kafka: ok, {kafka.bootstrap_servers} answers with 1 broker(s)" in well.output
+    assert f"smtp: ok, 127.0.0.1:{inbox.smtp_port} answers" in well.output
+    answer = json.loads(no_tls.output)["checks"]["smtp"]
+    assert (no_tls.exit_code, answer["ok"]) == (1, False)
+    assert answer["answer"].endswith("SMTP_TLS=none for a local test server")
+
+
+def test_check_says_what_does_not_answer(tmp_path: Path) -> None:
+    shown = streamnotify("config", "--check", directory=tmp_path, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+    assert shown.exit_code == 1
+    assert "kafka: FAILED, Kafka at 127.0.0.1:1 does not answer" in shown.output
+    assert "smtp: FAILED, SMTP_HOST, a sender address" in shown.output

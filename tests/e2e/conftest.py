@@ -1,0 +1,27 @@
+"""The product on the shared broker, with an SMTP server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamnotify.devtools.kafka import EmbeddedKafka
+from tests.e2e.product import MailServer, Product
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    """A real SMTP server on a free port."""
+    server = MailServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def product(kafka: EmbeddedKafka, unique: str, tmp_path: Path, mail_server: MailServer) -> Iterator[Product]:
+    """A deployment with its topics, no worker yet."""
+    made = Product(kafka.bootstrap_servers, f"e2e{unique}", tmp_path, mail_server.port)
+    yield made
+    made.close()

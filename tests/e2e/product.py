@@ -1,0 +1,194 @@
+"""The whole product on a real broker and a real SMTP server: workers as processes, events in, mails out."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from confluent_kafka import Message, Producer
+
+from streamnotify.domain.runs import Run
+from streamnotify.stations.tasks import RUN, run_of_key
+from streamnotify.stream.topic_admin import TopicAdmin
+from streamnotify.stream.topic_reader import TopicReader
+from streamnotify.wire.topic_layout import layouts
+
+PARTITIONS = 4
+APP = "sn"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class MailServer:
+    """A real SMTP server that remembers every delivery, by Message-ID."""
+
+    def __init__(self) -> None:
+        self.deliveries: collections.defaultdict[str, list[bytes]] = collections.defaultdict(list)
+        self.recipients: dict[str, str] = {}
+        self.port = _free_port()
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller.start()
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+        """Accept everything."""
+        content = envelope.original_content or b""
+        message_id = message_from_bytes(content)["Message-ID"]
+        self.deliveries[message_id].append(content)
+        self.recipients[message_id] = envelope.rcpt_tos[0]
+        return "250 accepted"
+
+    def stop(self) -> None:
+        """Close the port."""
+        self._controller.stop()
+
+
+class Product:
+    """One deployment under a unique topic prefix.
+
+    Args:
+        bootstrap_servers: of the broker.
+        name: unique on the broker.
+        directory: for state and logs.
+        smtp_port: of the relay.
+    """
+
+    def __init__(self, bootstrap_servers: str, name: str, directory: Path, smtp_port: int) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self.prefix = f"{name}."
+        self.directory = directory
+        self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self.env = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+            "STREAMNOTIFY_TOPIC_PREFIX": self.prefix,
+            "STREAMNOTIFY_APP_ID": APP,
+            "STREAMNOTIFY_PARTITIONS": str(PARTITIONS),
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(smtp_port),
+            "SMTP_TLS": "none",
+            "SMTP_FROM": "notify@example.com",
+        }
+        TopicAdmin(bootstrap_servers).apply(layouts(self.prefix, APP, PARTITIONS, 1))
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 10, "enable.idempotence": True})
+
+    def start(self, worker: int, **env: str) -> None:
+        """Start an engine process with a data directory of its own; it ends with code 70 where it crashes."""
+        with self.log(worker).open("ab") as log:
+            self.workers[worker] = subprocess.Popen(
+                [sys.executable, "-m", "streamnotify.cli.engine"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=Path(__file__).parents[2],
+                env={**self.env, "STREAMNOTIFY_DATA_DIR": str(self.data_dir(worker)), **env},
+            )
+
+    def data_dir(self, worker: int) -> Path:
+        """Where a worker keeps its state."""
+        return self.directory / f"state-{worker}"
+
+    def log(self, worker: int) -> Path:
+        """What a worker printed."""
+        return self.directory / f"worker-{worker}.log"
+
+    def kill(self, worker: int, *, lose_state: bool = False) -> None:
+        """kill -9, perhaps with the state directory deleted."""
+        self.workers[worker].kill()
+        self.workers[worker].wait()
+        if lose_state:
+            shutil.rmtree(self.data_dir(worker), ignore_errors=True)
+
+    def stop(self, worker: int) -> int:
+        """Stop gracefully; the exit code."""
+        self.workers[worker].send_signal(signal.SIGTERM)
+        return self.workers[worker].wait(60)
+
+    def revive(self) -> None:
+        """Start workers that have crashed again, as their supervisor would."""
+        for number, worker in self.workers.items():
+            if worker.poll() == 70:
+                self.start(number)
+
+    def close(self) -> None:
+        """End every worker."""
+        for worker in self.workers.values():
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+
+    def publish(self, event: dict[str, Any] | bytes, key: str | None = None) -> None:
+        """Publish an event, or raw bytes; flush() waits for it."""
+        value = event if isinstance(event, bytes) else json.dumps(event).encode()
+        while True:
+            try:
+                self._producer.produce(f"{self.prefix}task-events", value, key=key)
+                break
+            except BufferError:
+                self._producer.poll(0.1)
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Wait until everything published is acked."""
+        assert self._producer.flush(60) == 0
+
+    def records(self, name: str) -> Iterator[Message]:
+        """Everything on a topic of this deployment."""
+        with TopicReader(self.bootstrap_servers, [f"{self.prefix}{name}"]) as reader:
+            yield from reader.to_the_end()
+
+    def statuses(self) -> list[dict[str, Any]]:
+        """The distinct records on notification-status."""
+        distinct = {headers_of(record)["sn-id"]: record.value() for record in self.records("notification-status")}
+        return [json.loads(value or b"null") for value in distinct.values()]
+
+    def dead_letters(self) -> list[tuple[bytes | None, dict[str, str]]]:
+        """The distinct dead letters: value and headers."""
+        letters = {headers_of(record)["sn-id"]: record for record in self.records("dead-letters")}
+        return [(record.value(), headers_of(record)) for record in letters.values()]
+
+    def runs(self) -> dict[tuple[str, str], Run]:
+        """The state of every run, as the changelog of the tasks station has it."""
+        rows: dict[bytes, bytes | None] = {}
+        for record in self.records(f"{APP}-tasks-changelog"):
+            key = record.key() or b""
+            if key[:1] == RUN.kind:
+                rows[key] = record.value()
+        return {run_of_key(key[1:].decode()): RUN.decode(value) for key, value in rows.items() if value is not None}
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60, pause: float = 0.3) -> None:
+        """Wait until a condition holds, failing after so many seconds with the workers' last words."""
+        until = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > until:
+                tails = "\n".join(
+                    f"--- worker {number} ({worker.poll()})\n{self.log(number).read_text(errors='replace')[-3000:]}"
+                    for number, worker in self.workers.items()
+                )
+                raise AssertionError(f"did not come true within {seconds} s\n{tails}")
+            time.sleep(pause)
+
+    def wait_until_running(self, worker: int, seconds: float = 60) -> None:
+        """Wait until a worker's records flow."""
+        self.wait_for(lambda: b"records flow" in self.log(worker).read_bytes(), seconds)
+
+
+def headers_of(record: Message) -> dict[str, str]:
+    """A record's headers as text."""
+    headers: Any = record.headers() or []
+    return {name: value.decode(errors="replace") for name, value in headers}

@@ -1,0 +1,58 @@
+"""/livez, /readyz and /metrics of the engine process."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.engine import Engine
+from streamnotify.stream.health import HealthServer
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Status and body of a GET."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as exc:
+        return exc.code, exc.read().decode()
+
+
+@pytest.mark.parametrize(("live", "ready", "livez", "readyz"), [(True, True, 200, 200), (False, False, 503, 503)])
+def test_what_the_engine_says_is_what_is_answered(live: bool, ready: bool, livez: int, readyz: int) -> None:
+    """As status codes, for whoever restarts or routes."""
+    _, port = HealthServer(lambda: live, lambda: ready, "127.0.0.1", 0).start()
+    assert get(port, "/livez")[0] == livez
+    assert get(port, "/readyz?probe=1")[0] == readyz
+    assert get(port, "/")[0] == 404
+
+
+def test_metrics_are_there_with_their_units_in_their_names() -> None:
+    """research/kafka-ops.md section 4."""
+    _, port = HealthServer(lambda: True, lambda: True, "127.0.0.1", 0).start()
+    status, body = get(port, "/metrics")
+    assert status == 200
+    for name in ("streamnotify_records_total", "streamnotify_batch_seconds", "streamnotify_heartbeat_age_seconds"):
+        assert f"# TYPE {name}" in body
+
+
+def test_the_next_free_port_is_taken() -> None:
+    """Workers of one machine share the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        _, other = HealthServer(lambda: True, lambda: True, "127.0.0.1", port).start()
+    assert port < other < port + 20
+    assert get(other, "/livez") == (200, "ok\n")
+
+
+def test_an_engine_whose_event_loop_has_had_no_turn_lately_is_not_live(tmp_path: Any) -> None:
+    """And one without assigned partitions is not ready; no broker is asked for either."""
+    engine = Engine((), EngineConfig(bootstrap_servers="127.0.0.1:1", app_id="health", data_dir=tmp_path))
+    assert (engine.live, engine.ready) == (True, False)
+    engine.lease._pulse_at -= 60
+    assert not engine.live

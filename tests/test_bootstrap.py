@@ -1,0 +1,88 @@
+"""From the settings to the stations and their engine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from streamnotify import bootstrap, settings
+from streamnotify.errors import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def complete_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for field in settings.Settings.model_fields:
+        if settings.name_of(field) in os.environ:
+            monkeypatch.delenv(settings.name_of(field))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SMTP_HOST", "127.0.0.1")
+    monkeypatch.setenv("SMTP_FROM", "noreply@example.com")
+
+
+def test_the_stations_come_in_the_direction_of_the_data_and_read_what_the_one_before_writes() -> None:
+    stations = bootstrap.build_stations(settings.load())
+    assert [(station.name, station.inputs[0].name) for station in stations] == [
+        ("ingest", "task-events"),
+        ("tasks", "tasks"),
+        ("mailboxes", "mailboxes"),
+        ("deliveries", "outbox"),
+    ]
+
+
+@pytest.mark.parametrize("missing", [{"SMTP_HOST": ""}, {"SMTP_USER": "u"}, {"SMTP_PASSWORD": "p"}, {"SMTP_FROM": ""}])
+def test_incomplete_smtp_is_said_once_and_the_stations_run_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, missing: dict[str, str]
+) -> None:
+    for name, text in missing.items():
+        monkeypatch.setenv(name, text)
+    loaded = settings.load()
+    assert len(bootstrap.build_stations(loaded)) == 4
+    assert caplog.messages == ["SMTP configuration incomplete. Email notifications will be disabled."]
+    assert bootstrap.sender(loaded) is None
+    assert bootstrap.renderer(loaded) is None
+
+
+def test_a_file_that_holds_no_certificates_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nothing")
+    monkeypatch.setenv("SMTP_CA_FILE", "ca.pem")
+    with pytest.raises(SettingsError):
+        bootstrap.build_stations(settings.load())
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv("KAFKA_SSL_CAFILE", "ca.pem")
+    with pytest.raises(SettingsError, match="KAFKA_SSL_CAFILE"):
+        bootstrap.engine_config(settings.load(), tmp_path)
+
+
+def test_the_engine_is_told_what_the_settings_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in {
+        "KAFKA_BOOTSTRAP_SERVERS": "kafka-1:9093, kafka-2:9093",
+        "KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
+        "KAFKA_SASL_USERNAME": "ann",
+        "KAFKA_SASL_PASSWORD": "secret",
+        "STREAMNOTIFY_TOPIC_PREFIX": "acme.",
+        "STREAMNOTIFY_PARTITIONS": "3",
+        "STREAMNOTIFY_EPOCH": "2",
+        "STREAMNOTIFY_HEALTH_BIND": "[::1]:9000",
+    }.items():
+        monkeypatch.setenv(name, text)
+    config = bootstrap.engine_config(settings.load(), tmp_path)
+    assert (config.bootstrap_servers, config.app_id) == ("kafka-1:9093,kafka-2:9093", "acme.streamnotify")
+    assert (config.topic_prefix, config.partitions, config.deployment_epoch) == ("acme.", 3, 2)
+    assert (config.health_bind, config.data_dir) == (("::1", 9000), tmp_path)
+    client = dict(config.client)
+    assert client.pop("ssl_context").verify_mode.name == "CERT_REQUIRED"
+    assert client == {
+        "bootstrap_servers": "kafka-1:9093,kafka-2:9093",
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "ann",
+        "sasl_plain_password": "secret",
+    }
+    assert dict(settings.load().kafka_security.for_librdkafka()) == {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "ann",
+        "sasl.password": "secret",
+    }

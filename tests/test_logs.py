@@ -1,0 +1,65 @@
+"""Log lines as text and as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from streamnotify import logs
+
+logger = logging.getLogger("streamnotify.example")
+
+
+@pytest.fixture(autouse=True)
+def root_logger_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def _logged(style: str, level: str = "INFO") -> str:
+    stream = io.StringIO()
+    logs.configure(level, style, stream)
+    password = "hunter2"  # a local variable, as tracebacks know them
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logger.exception("Task completion email sent successfully to %s for task %s", "ann@example.com", len(password))
+    logger.debug("not shown")
+    return stream.getvalue()
+
+
+def test_a_sentence_stays_unbroken_in_text() -> None:
+    written = _logged("text")
+    assert (
+        "[error    ] Task completion email sent successfully to ann@example.com for task 7 [streamnotify.exam"
+        in written
+    )
+    assert "ValueError: broken" in written
+
+
+def test_json_is_one_object_a_line() -> None:
+    (line,) = _logged("json").splitlines()
+    written = json.loads(line)
+    assert written["event"] == "Task completion email sent successfully to ann@example.com for task 7"
+    assert (written["level"], written["logger"]) == ("error", "streamnotify.example")
+    assert written["exception"].endswith("ValueError: broken")
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_tracebacks_do_not_show_what_variables_hold(style: str) -> None:
+    assert "hunter2" not in _logged(style).replace('password = "hunter2"', "")
+
+
+def test_libraries_never_log_at_debug() -> None:
+    logs.configure("DEBUG", "text", io.StringIO())
+    assert not logging.getLogger("aiokafka.fetcher").isEnabledFor(logging.DEBUG)
+    assert logger.isEnabledFor(logging.DEBUG)
+    logs.configure("INFO", "text", io.StringIO())
+    assert not logging.getLogger("faust.tables").isEnabledFor(logging.INFO)
