@@ -11,24 +11,34 @@ WARM_UP = 0.1  # this share of the events comes before the measurement
 
 
 class Sample(NamedTuple):
-    """So many records were applied at this time, in seconds."""
+    """So many records were applied at this time, in seconds, with so many seconds of CPU."""
 
     at: float
     records: int
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A measured rate: so many events in so many seconds; ``complete`` is False if time ran out."""
+    """A measured rate: so many events in so many seconds, with so many seconds of the process's CPU (all its threads).
+
+    ``complete`` is False if time ran out.
+    """
 
     events: int
     seconds: float
+    cpu: float = 0.0
     complete: bool = True
 
     @property
     def per_second(self) -> float:
         """Events per second."""
         return self.events / self.seconds if self.seconds else 0.0
+
+    @property
+    def cpu_per_event(self) -> float:
+        """Microseconds of CPU per event: much the same on a busy machine, where the rate is not."""
+        return self.cpu / self.events * 1e6
 
 
 def rate(samples: Sequence[Sample], total: int) -> Rate:
@@ -45,7 +55,7 @@ def rate(samples: Sequence[Sample], total: int) -> Rate:
     end = next((sample for sample in samples if sample.records >= total), samples[-1] if samples else None)
     if warm is None or end is None or end.records <= warm.records:
         raise ValueError(f"only {samples[-1].records if samples else 0} of {total} events were applied in time")
-    return Rate(end.records - warm.records, end.at - warm.at, complete=end.records >= total)
+    return Rate(end.records - warm.records, end.at - warm.at, end.cpu - warm.cpu, complete=end.records >= total)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

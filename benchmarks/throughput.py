@@ -149,5 +149,6 @@ def _row(line: Measured, ours: Rate | None) -> tuple[str, ...]:
         f"{line.rate.seconds:.2f}",
         f"{line.rate.per_second:,.0f}",
         f"{ratio:.2f} times",
+        f"{line.rate.cpu_per_event:.1f}",
     )
     return (line.name, *figures, note)

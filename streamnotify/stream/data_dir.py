@@ -1,13 +1,28 @@
-"""Each worker's own directory for its state: the first ``worker-N`` that no other process has locked."""
+"""Each worker's own directory for its state: the first ``worker-N`` that no other process has locked.
+
+State that was left alone for long is not trusted: deleted rows leave tombstones in the changelog, and those are
+compacted away after a while (DESIGN 3.8).
+"""
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
+
+from streamnotify.wire.topic_layout import TOMBSTONE_RETENTION
+
+logger = logging.getLogger(__name__)
+
+TRUSTED_FOR = TOMBSTONE_RETENTION / 2
+ALIVE = "alive"  # a file whose modification time says when a worker last used the directory
 
 
 @contextmanager
@@ -33,3 +48,23 @@ def locked_data_dir(root: Path) -> Iterator[Path]:
             return
         finally:
             os.close(lock)
+
+
+def mark_alive(data_dir: Path) -> None:
+    """The directory is in use now; called every so often."""
+    (data_dir / ALIVE).touch()
+
+
+def discard_if_old(data_dir: Path, trusted_for: timedelta = TRUSTED_FOR) -> bool:
+    """Empty a directory that was not in use for longer than its state can be trusted; it is then restored whole.
+
+    Returns:
+        whether it was emptied.
+    """
+    alive = data_dir / ALIVE
+    if not alive.exists() or time.time() - alive.stat().st_mtime < trusted_for.total_seconds():
+        return False
+    logger.warning("state in %s is older than %s and is rebuilt from the changelogs", data_dir, trusted_for)
+    shutil.rmtree(data_dir)
+    data_dir.mkdir()
+    return True

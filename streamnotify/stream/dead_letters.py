@@ -11,7 +11,11 @@ from streamnotify.stations.context import Record, Station
 from streamnotify.stream.layers import RECORD_ID, Emission
 from streamnotify.stream.metrics import DEAD_LETTERS as COUNTED
 from streamnotify.wire.dead_letter import ERROR_CLASS, REPLAY_COUNT, dead_letter_headers
+from streamnotify.wire.topic_layout import DEAD_LETTER_BYTES
 from streamnotify.wire.topics import DEAD_LETTERS
+
+LARGEST = DEAD_LETTER_BYTES - (256 << 10)  # bytes of a value, with room for key and headers
+NOT_KEPT = "sn-value-not-kept"  # header: a compressed record may be larger than its topic's limit once unpacked
 
 
 def emission(station: Station, record: Record, failure: Exception, attempts: int, identity: bytes) -> Emission:
@@ -35,10 +39,14 @@ def emission(station: Station, record: Record, failure: Exception, attempts: int
         failed_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),  # the record's: no handler reads a clock
         replay_count=replayed,
     )
+    value = record.value
+    if value is not None and len(value) > LARGEST:
+        headers.append((NOT_KEPT, f"{len(value)} bytes are too many for this topic; they lie where it says".encode()))
+        value = None
     COUNTED.labels(station.name, dict(headers)[ERROR_CLASS].decode()).inc()
     own = [(name, value) for name, value in record.headers if name != REPLAY_COUNT]
     record_id = (RECORD_ID, b"%s%d/dead" % (identity, record.offset))
-    return Emission(DEAD_LETTERS, record.key, record.value, [*own, *headers, record_id])
+    return Emission(DEAD_LETTERS, record.key, value, [*own, *headers, record_id])
 
 
 class Expired:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from streamnotify.stream.chunk import Chunk
 from streamnotify.stream.clock import BrokerClock
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.consumer import MicroBatches, OrderedCommitConsumer
+from streamnotify.stream.data_dir import discard_if_old, mark_alive
 from streamnotify.stream.faust_app import faust_app, stateful_table
 from streamnotify.stream.fetching import FetchingThread
 from streamnotify.stream.lanes import NO_STORE, Lanes
@@ -33,6 +35,7 @@ from streamnotify.stream.writer import Writer, new_producer
 
 logger = logging.getLogger(__name__)
 
+MARK_ALIVE_EVERY = 60.0  # seconds
 LIVE_WITHIN = 15.0  # seconds without a turn of the event loop after which the process counts as stuck
 
 
@@ -72,6 +75,8 @@ class Engine:
             StreamnotifyError, aiokafka.errors.KafkaError, ...: what ended it, if it was not ``stop``. The process must
                 end then: nothing that is still in memory may be written any more.
         """
+        self._config.data_dir.mkdir(parents=True, exist_ok=True)
+        discard_if_old(self._config.data_dir)
         producer = new_producer(self._config)
         await producer.start()
         self._assemble(producer, await asyncio.to_thread(topic_ids.read, self._config, self._stations))
@@ -102,7 +107,7 @@ class Engine:
         stateful = [station for station in self._stations if station.rows]
         tables = {station.name: stateful_table(app, station, config) for station in stateful}
         share_cache(tables)
-        takeover = Takeover(config, stateful, tables, producer, writer, self.ownership)
+        takeover = Takeover(config, self._stations, tables, producer, writer, self.ownership)
         takeover.hook_into(cast(TableManager, app.tables).recovery, self.crash)
         self._pools = [
             AttemptPool(station, self.ownership, writer, self.lease, config, self.crash)
@@ -125,7 +130,12 @@ class Engine:
                 clock,
             )
             self._agent(station, lanes)
-        self._background = [self.lease.keep_pulse(), Ticker(self.ownership, writer, config, clock).run(), self._watch()]
+        self._background = [
+            self.lease.keep_pulse(),
+            Ticker(self.ownership, writer, config, clock).run(),
+            topic_ids.watch(ids, self._stations),
+            self._watch(),
+        ]
 
     def _agent(self, station: Station, lanes: Lanes) -> None:
         names = [self._config.topic_name(topic.name, internal=topic.internal) for topic in station.inputs]
@@ -154,8 +164,11 @@ class Engine:
 
     async def _watch(self) -> None:
         """Resume attempts after a rebalance, and keep the gauges."""
-        flowing = False
+        flowing, marked = False, 0.0
         while True:
+            if time.monotonic() - marked > MARK_ALIVE_EVERY:
+                mark_alive(self._config.data_dir)
+                marked = time.monotonic()
             if self.ready:
                 for pool in self._pools:
                     pool.resume()

@@ -34,7 +34,7 @@ class Takeover:
 
     Args:
         config: names and clients.
-        stations: per changelog topic the station.
+        stations: all of them; the stateful ones are taken over.
         tables: per station name its table.
         producer: sends barrier rows.
         writer: persists the ids a state was made from.
@@ -51,7 +51,8 @@ class Takeover:
         ownership: Ownership,
     ) -> None:
         self._config = config
-        self._stations = {config.changelog_name(station.name): station for station in stations}
+        self._all = stations
+        self._stations = {config.changelog_name(station.name): station for station in stations if station.rows}
         self._tables = tables
         self._producer = producer
         self._writer = writer
@@ -87,7 +88,7 @@ class Takeover:
             EngineFailure: if the broker refuses a write.
         """
         self._ownership.clear()
-        ids = await asyncio.to_thread(topic_ids.read, self._config, list(self._stations.values()))
+        ids = await asyncio.to_thread(topic_ids.read, self._config, self._all)
         stores = {
             tp: PartitionStore(self._tables[self._stations[tp.topic].name], tp.partition).open() for tp in changelogs
         }
@@ -122,7 +123,7 @@ class Takeover:
         input_: tuple[int, int | None],
     ) -> None:
         end, committed = input_
-        chunk = ids.check_restored(station, store, committed)
+        chunk = ids.check_restored(station, store, end, committed)
         if chunk is not None:
             await self._writer.persist(chunk, number, fence, store)
         processor = Processor(station, ids.identity(station, number), store)

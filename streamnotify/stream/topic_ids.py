@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streamnotify.errors import StateError, TopicsError
+from streamnotify.errors import EngineFailure, StateError, TopicsError
 from streamnotify.stations.context import Station
 from streamnotify.stream import engine_rows
 from streamnotify.stream.chunk import Chunk
@@ -17,6 +18,8 @@ from streamnotify.stream.topic_admin import TopicAdmin
 
 logger = logging.getLogger(__name__)
 
+LOOK_EVERY = 15.0  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class CurrentIds:
@@ -24,10 +27,12 @@ class CurrentIds:
 
     Args:
         ids: per full topic name its id.
+        public: the names among them that publishers write to.
         config: names and the deployment epoch.
     """
 
     ids: Mapping[str, str]
+    public: frozenset[str]
     config: EngineConfig
 
     def of_input(self, station: Station) -> str:
@@ -41,6 +46,7 @@ class CurrentIds:
             input_id=self.of_input(station),
             changelog_id=self.ids[self.config.changelog_name(station.name)],
             epoch=self.config.deployment_epoch,
+            sources={name: id_ for name, id_ in self.ids.items() if name in self.public},
         )
 
     def identity(self, station: Station, partition: int) -> bytes:
@@ -60,39 +66,49 @@ class CurrentIds:
                 "Restore the topic, or remove the worker's data directory and raise STREAMNOTIFY_EPOCH to start anew"
             )
 
-    def check_restored(self, station: Station, store: PartitionStore, committed: int | None) -> Chunk | None:
+    def check_restored(self, station: Station, store: PartitionStore, end: int, committed: int | None) -> Chunk | None:
         """After the restore: the chunk that records the current ids, or None if they are recorded already.
 
         Args:
             station: whose state it is.
             store: one partition's restored state.
+            end: end offset of the input.
             committed: the offset the consumer group has committed on the input, None if none.
 
         Raises:
-            StateError: if the input was created anew, or the state is gone although input was consumed, and the
-                deployment epoch was not raised.
+            StateError: if the input was created anew or truncated, or the state is gone although input was consumed,
+                and the deployment epoch was not raised.
         """
-        now = self.of_station(station)
-        stored = engine_rows.decode_ids(store.read(IDS))
-        if stored == now:
-            return None
+        now, stored = self.of_station(station), engine_rows.decode_ids(store.read(IDS))
         chunk = Chunk(store, stateful=True, folding=None)
-        if stored is None:
-            if committed and not now.epoch:
-                raise StateError(
-                    f"the state of station {station.name} is gone, but its input was consumed up to {committed}: its "
-                    f"changelog {store.changelog} was deleted and created anew. Raise STREAMNOTIFY_EPOCH to start anew"
-                )
-        elif stored.input_id != now.input_id:
-            if now.epoch <= stored.epoch:
-                raise StateError(
-                    f"the input topic of station {station.name} was deleted and created anew: what it held is lost. "
-                    "Raise STREAMNOTIFY_EPOCH to go on with the new one"
-                )
-            logger.warning("station %s goes on with a new input topic, as epoch %d asks", station.name, now.epoch)
-            chunk.position.applied = -1
+        wrong = _what_is_wrong(stored, now, chunk.position.applied, end, committed)
+        if wrong is not None:
+            told = now.epoch > (0 if stored is None else stored.epoch)
+            if not told:
+                raise StateError(f"station {station.name}: {wrong}. Raise STREAMNOTIFY_EPOCH to go on all the same")
+            logger.warning("station %s goes on, as epoch %d asks: %s", station.name, now.epoch, wrong)
+            chunk.position.applied = -1 if stored is None or stored.input_id != now.input_id else end - 1
+        elif stored == now:
+            return None
+        for name, id_ in now.sources.items():
+            if stored is not None and stored.sources.get(name, id_) != id_:
+                logger.error("topic %s was deleted and created anew: what was not yet taken in is lost", name)
         chunk.rows[IDS] = engine_rows.encode_ids(now)
         return chunk.finish()
+
+
+def _what_is_wrong(stored: TopicIds | None, now: TopicIds, applied: int, end: int, committed: int | None) -> str | None:
+    if stored is None:
+        return (
+            f"its state is gone, but its input was consumed up to {committed}: its changelog was deleted and made anew"
+            if committed
+            else None
+        )
+    if stored.input_id != now.input_id:
+        return "its input topic was deleted and created anew: what it held is lost"
+    if applied >= end:
+        return f"its input ends at {end}, but {applied} was read before: the topic was truncated"
+    return None
 
 
 def read(config: EngineConfig, stations: Sequence[Station]) -> CurrentIds:
@@ -102,9 +118,30 @@ def read(config: EngineConfig, stations: Sequence[Station]) -> CurrentIds:
         EngineFailure: if the broker does not answer.
         TopicsError: if a topic is missing.
     """
-    names = {config.topic_name(topic.name, internal=topic.internal) for s in stations for topic in s.inputs}
+    inputs = [topic for station in stations for topic in station.inputs]
+    names = {config.topic_name(topic.name, internal=topic.internal) for topic in inputs}
     names |= {config.changelog_name(station.name) for station in stations if station.rows}
     found = TopicAdmin(config.bootstrap_servers, config.security).topic_ids(names)
     if missing := sorted(names - found.keys()):
         raise TopicsError(f"missing topics: {', '.join(missing)}. Run: streamnotify topics apply")
-    return CurrentIds(found, config)
+    public = frozenset(config.topic_name(topic.name, internal=False) for topic in inputs if not topic.internal)
+    return CurrentIds(found, public, config)
+
+
+async def watch(started_with: CurrentIds, stations: Sequence[Station]) -> None:
+    """Look for ever whether a topic was deleted or created anew under the running engine.
+
+    Raises:
+        EngineFailure: if one was; the restarted engine decides whether it can go on without what is lost.
+    """
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        try:
+            now = await asyncio.to_thread(read, started_with.config, stations)
+        except EngineFailure:
+            continue  # the broker is away, which others notice
+        except TopicsError as error:
+            raise EngineFailure(str(error)) from error
+        anew = sorted(name for name, id_ in started_with.ids.items() if now.ids[name] != id_)
+        if anew:
+            raise EngineFailure(f"deleted and created anew while running: {', '.join(anew)}")

@@ -13,7 +13,6 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from streamnotify.errors import EngineFailure, TopicsError
 from streamnotify.stream.security import KafkaSecurity
 
-
 logger = logging.getLogger(__name__)
 
 

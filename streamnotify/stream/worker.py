@@ -15,12 +15,13 @@ from streamnotify.stations.context import Station
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.engine import Engine
 from streamnotify.stream.health import HealthServer
+from streamnotify.stream.supervisor import REFUSED, STOPPED
 
 logger = logging.getLogger(__name__)
 
-EXIT_OK = 0
+EXIT_OK = STOPPED
 EXIT_FAILED = 70  # sysexits EX_SOFTWARE: the supervisor starts the engine again
-EXIT_REFUSED = 78  # sysexits EX_CONFIG: starting again would not help
+EXIT_REFUSED = REFUSED
 STOP_WITHIN = 30.0  # seconds for a graceful stop; after that the process just ends, which loses nothing
 
 

@@ -126,9 +126,16 @@ class KafkaPipeline:
         if count:
             self.expected[key] += int(more.get("n", 1))
 
-    def put_bytes(self, value: bytes | None) -> None:
+    def put_bytes(self, value: bytes | None, *, partition: int | None = None) -> None:
         """Publish a raw value on ``numbers``."""
-        self._producer.produce(f"{self.name}.numbers", value)
+        where = {} if partition is None else {"partition": partition}
+        while True:
+            try:
+                self._producer.produce(f"{self.name}.numbers", value, **where)
+                break
+            except BufferError:
+                self._producer.poll(0.1)
+        self._producer.poll(0)
 
     def flush(self) -> None:
         """Wait until everything put is acked."""

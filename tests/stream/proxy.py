@@ -8,9 +8,8 @@ import enum
 import socket
 import struct
 import threading
-from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 PRODUCE = 0  # API key of Kafka's produce request
 HEADER = 4  # bytes that hold the length of a frame
@@ -43,20 +42,20 @@ class Proxy:
         self._unanswered: set[bytes] = set()
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._over = asyncio.Event()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._run(self._listen())
+        assert self._listening.wait(30)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
-        self._loop.close()
 
     def stall(self) -> None:
         """Let nothing pass from now on, in either direction; connections stay, and so does what is in them."""
@@ -82,19 +81,17 @@ class Proxy:
             (size,) = struct.unpack(">i", stream.read(HEADER))
             return _produce_errors(stream.read(size))
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._listen())
 
     async def _listen(self) -> None:
         self._open.set()
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
-
-    async def _close(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        self._listening.set()
+        await self._over.wait()
+        server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -114,6 +111,7 @@ class Proxy:
             finally:
                 for pump in pumps:
                     pump.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):

@@ -147,7 +147,8 @@ def test_plain_faust_commits_events_whose_changelog_was_refused(plain: PlainFaus
     """Rule 17: a failed send is only logged; the row is not in the changelog and would be missing after a restore."""
     kept = [message.key() for message in deployment.records(plain.changelog)]
     assert plain.handled("kept") == ["10", "2000", "20"]
-    assert kept == [b'"row of 10"', b'"row of 20"']
+    assert b'"row of 2000"' not in kept
+    assert plain.committed("rows") == 3
 
 
 def test_plain_faust_opens_a_web_server_to_everybody() -> None:
@@ -194,6 +195,7 @@ def test_a_changelog_that_refuses_a_batch_ends_the_process_and_nothing_is_commit
         for future in made.admin.incremental_alter_configs([changelog]).values():
             future.result()
         made.start(1)
+        made.wait_for(lambda: sum(made.counts("counter").values()) == 3)  # what it emitted was counted before
         made.wait_until_counted()
     finally:
         made.close()
