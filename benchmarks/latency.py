@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from confluent_kafka import Message, Producer
@@ -26,8 +27,8 @@ WARM_UP = 5.0  # seconds of the same load before it counts
 SHORTEST = 2.0  # seconds
 ARRIVED_WITHIN = 30.0  # seconds after the last event
 P50, P99 = 30.0, 100.0  # milliseconds: what must hold
-PARTS = ("event → [tasks]", "[tasks] → [mailboxes]", "[mailboxes] → [outbox]", "[outbox] → SMTP accept")
-WHOLE = "event → SMTP accept"
+DUE, PUBLISHED, ACCEPTED = "event due", "published", "SMTP accept"
+STOPS = (DUE, PUBLISHED, "[tasks]", "[mailboxes]", "[outbox]", ACCEPTED)  # of an event's way
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,15 @@ class Load:
 LOADS = (Load("mixed", 500, 10), Load("mailing", 100, 1))
 
 
-@dataclass(slots=True)
-class Times:
-    """When an event was due, and when it was seen, per stop of its way; in seconds since the epoch."""
+Times = dict[str, float]  # when an event was at each of the STOPS, in seconds since the epoch
 
-    due_at: float
-    seen_at: dict[str, float] = field(default_factory=dict)
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The events of a load, per task_id, and how much CPU the worker took for them (1.0: one core)."""
+
+    times: dict[str, Times]
+    cores: float
 
 
 def run(stage: Stage, count: int, report: Report) -> None:
@@ -65,20 +69,21 @@ def run(stage: Stage, count: int, report: Report) -> None:
     report.say(f"latency: worker ready after {product.start_and_wait():.1f} s")
     sent = {load.name: _put(stage, product, sink, load, seconds, report) for load in LOADS}
     report.say("latency: reading the internal topics")
-    times = {task_id: each for of_load in sent.values() for task_id, each in of_load.items()}
+    times = {task_id: each for of_load in sent.values() for task_id, each in of_load.times.items()}
     _read_stops(stage, product, times)
     _read_accepted(accepted, times)
     product.worker.stop()
     sink.stop()
     for load in LOADS:
-        _tell(load, list(sent[load.name].values()), seconds, report)
+        _tell(load, sent[load.name], seconds, report)
 
 
-def _put(stage: Stage, product: Product, sink: Child, load: Load, seconds: float, report: Report) -> dict[str, Times]:
+def _put(stage: Stage, product: Product, sink: Child, load: Load, seconds: float, report: Report) -> Sent:
     """Publish each event when it is due, however the ones before fare; returns those after the warm-up."""
     report.say(f"latency: {load.per_second} events/s, {load.per_second // load.mail_every} mails/s, {seconds:.0f} s")
     producer = Producer({"bootstrap.servers": stage.bootstrap_servers, "partitioner": "murmur2_random", "linger.ms": 0})
-    began, before, sent = time.time() + 0.1, sink.count(), {}
+    began, before, cpu = time.time() + 0.1, sink.count(), 0.0
+    times: dict[str, Times] = {}
     warm_up, total = round(WARM_UP * load.per_second), round((WARM_UP + seconds) * load.per_second)
     for number in range(total):
         due_at = began + number / load.per_second
@@ -87,15 +92,18 @@ def _put(stage: Stage, product: Product, sink: Child, load: Load, seconds: float
         email = f"{task_id}@example.com" if number % load.mail_every == 0 else None
         producer.produce(product.events_topic, mailing(task_id, email, number), key=task_id)
         producer.poll(0)
+        if number == warm_up:
+            cpu = product.worker.cpu()
         if number >= warm_up:
-            sent[task_id] = Times(due_at)
+            times[task_id] = {DUE: due_at, PUBLISHED: time.time()}
         if number % load.per_second == 0:
             product.worker.require_alive()
             report.progress(f"{number:,} of {total:,}")
+    cores = (product.worker.cpu() - cpu) / seconds
     producer.flush(ARRIVED_WITHIN)
     mails = len(range(0, total, load.mail_every))
     _wait_for(lambda: sink.count() - before >= mails, product, f"{mails} mails")
-    return sent
+    return Sent(times, cores)
 
 
 def _wait_for(arrived: Callable[[], bool], product: Product, what: str) -> None:
@@ -114,7 +122,7 @@ def _read_stops(stage: Stage, product: Product, times: Mapping[str, Times]) -> N
             for message in reader.to_the_end():
                 task_id = _task_id(topic, message)
                 if task_id is not None and task_id in times:
-                    times[task_id].seen_at.setdefault(stop, message.timestamp()[1] / 1000)
+                    times[task_id].setdefault(stop, message.timestamp()[1] / 1000)
 
 
 def _task_id(topic: Topic, message: Message) -> str | None:
@@ -132,26 +140,24 @@ def _read_accepted(accepted: Path, times: Mapping[str, Times]) -> None:
     for line in accepted.read_text().splitlines():
         at, _, recipient = line.partition(" ")
         if (each := times.get(recipient.partition("@")[0])) is not None:
-            each.seen_at.setdefault("SMTP accept", float(at))
+            each.setdefault(ACCEPTED, float(at))
 
 
-def _tell(load: Load, sent: list[Times], seconds: float, report: Report) -> None:
+def _tell(load: Load, sent: Sent, seconds: float, report: Report) -> None:
     rows = []
-    for part in (*PARTS, WHOLE):
-        start, _, end = part.partition(" → ")
-        of_part = sorted(milliseconds for each in sent if (milliseconds := _between(each, start, end)) is not None)
-        shown = [percentile(of_part, share) for share in (0.5, 0.9, 0.99, 1)]
-        rows.append((part, f"{len(of_part):,}", *(f"{value:.1f}" for value in shown)))
+    for start, end in (*pairwise(STOPS), (DUE, ACCEPTED)):
+        hop = _between(sent, start, end)
+        shown = [f"{percentile(hop, share):.1f}" for share in (0.5, 0.9, 0.99, 1)]
+        rows.append((f"{start} → {end}", f"{len(hop):,}", *shown))
     mails = load.per_second // load.mail_every
     title = f"Latency in ms: {load.per_second} events/s, {mails} of them mailing, {seconds:.0f} s, open loop"
     report.table(title, ("", "measured", "p50", "p90", "p99", "max"), rows)
-    whole = [milliseconds for each in sent if (milliseconds := _between(each, "event", "SMTP accept")) is not None]
+    report.note(f"The worker took {sent.cores:.2f} cores; times of internal topics are whole milliseconds.")
+    whole = _between(sent, DUE, ACCEPTED)
     report.verdict("p50", percentile(whole, 0.5), P50, " ms", at_most=True)
     report.verdict("p99", percentile(whole, 0.99), P99, " ms", at_most=True)
 
 
-def _between(times: Times, start: str, end: str) -> float | None:
-    """Milliseconds from one stop to another; None if it did not come by both."""
-    began = times.due_at if start == "event" else times.seen_at.get(start)
-    ended = times.seen_at.get(end)
-    return None if began is None or ended is None else (ended - began) * 1000
+def _between(sent: Sent, start: str, end: str) -> list[float]:
+    """Milliseconds from one stop to another, of the events that came by both."""
+    return [(each[end] - each[start]) * 1000 for each in sent.times.values() if start in each and end in each]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 PROGRESS = 5.0  # seconds between two lines of progress
@@ -37,9 +38,9 @@ class Report:
         """Show figures; all columns but the first are aligned to the right."""
         table = Table(title=title, title_justify="left", title_style="bold")
         for number, column in enumerate(columns):
-            table.add_column(column, justify="right" if number else "left", overflow="fold")
+            table.add_column(escape(column), justify="right" if number else "left", overflow="fold")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         self._console.print()
         self._console.print(table)
 

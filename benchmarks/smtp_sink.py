@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import time
+from typing import cast
 
 import uvloop
 
@@ -41,9 +42,8 @@ class Sink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(b"220 sink\r\n")
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none of its subclasses
+        self._transport.write(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:
         """Answer every whole command, and a mail once its final dot is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import NoReturn
 
 import click
 
@@ -23,7 +24,7 @@ def main(apply_topics: bool, parent_fd: int | None) -> None:
     if parent_fd is not None:
         die_with_parent(parent_fd)
     try:
-        raise SystemExit(_run(apply_topics))
+        _run(apply_topics)
     except (SettingsError, TopicsError) as error:
         logger.error("Refused to start: %s", error)
         raise SystemExit(worker.EXIT_REFUSED) from None
@@ -32,7 +33,7 @@ def main(apply_topics: bool, parent_fd: int | None) -> None:
         raise SystemExit(worker.EXIT_FAILED) from None
 
 
-def _run(apply_topics: bool) -> int:
+def _run(apply_topics: bool) -> NoReturn:
     loaded = settings.load()
     logs.configure(loaded.log_level, loaded.log_format)
     for name, meant in settings.misspelt().items():
@@ -45,7 +46,7 @@ def _run(apply_topics: bool) -> int:
     stations = bootstrap.build_stations(loaded)
     with locked_data_dir(loaded.data_dir) as data_dir:
         logger.info("State is kept in %s", data_dir)
-        return worker.run(stations, bootstrap.engine_config(loaded, data_dir))
+        worker.run(stations, bootstrap.engine_config(loaded, data_dir))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from streamnotify.render.addresses import envelope_address
 from streamnotify.render.environment import environments, templates_directory, wrap
 from streamnotify.render.mime import Mailbox, Mime, to_bytes
 from streamnotify.render.policy import RenderPolicy
-from streamnotify.render.subject import format_line, subject_line
+from streamnotify.render.subject import format_subject, subject_line
 from streamnotify.render.variables import Variables, task_variables
 
 TASK_COMPLETION = "task_completion"
@@ -93,9 +93,9 @@ class Renderer:
 
     def _subject(self, template: str, wanted: str | None, variables: Variables, warnings: list[str]) -> str:
         if wanted is not None:
-            text = format_line(wanted, variables)
-            if text is not None and subject_line(text):
-                return subject_line(text)
+            subject = format_subject(wanted, variables)
+            if subject is not None:
+                return subject
             warnings.append(f"subject_template {wanted!r} cannot be filled in: the default subject is used")
         return subject_line(self._body(f"{template}.subject", variables))
 

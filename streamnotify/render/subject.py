@@ -9,6 +9,7 @@ from streamnotify.render.cleaning import one_line, shorten_middle
 
 # Longer subjects are cut by mail programs anyway (research/email.md item 12).
 SUBJECT_LIMIT = 120
+_VALUE_LIMIT = 4 * SUBJECT_LIMIT  # a template of 4 KiB can name a variable of 64 KiB a thousand times
 
 _METHODS: dict[str | None, Callable[[str], str]] = {
     None: str,
@@ -40,6 +41,16 @@ def format_line(template: str, variables: Mapping[str, object]) -> str | None:
         pieces.append(_METHODS[match[2]](str(value)))
     pieces.append(template[position:])
     return "".join(pieces)
+
+
+def format_subject(template: str, variables: Mapping[str, object]) -> str | None:
+    """As :func:`format_line`, but as a subject, which has no room for long values; None also if it is empty."""
+    short = {
+        name: shorten_middle(value, _VALUE_LIMIT) if isinstance(value, str) else value
+        for name, value in variables.items()
+    }
+    text = format_line(template, short)
+    return subject_line(text) or None if text is not None else None
 
 
 def subject_line(text: str) -> str:

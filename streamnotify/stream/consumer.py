@@ -126,6 +126,11 @@ class OrderedCommitConsumer(FaustConsumer):
             self._seek_count += 1
             await super().seek_wait(partitions)
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """The group has just answered; that is as good as a heartbeat."""
+        FetchingThread.on_heartbeat()
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let go: attempts first, then what is acked is committed (Faust would forget it)."""
         await type(self).before_revocation()

@@ -16,6 +16,9 @@ from streamnotify.wire.topics import DEAD_LETTERS
 
 LARGEST = DEAD_LETTER_BYTES - (256 << 10)  # bytes of a value, with room for key and headers
 NOT_KEPT = "sn-value-not-kept"  # header: a compressed record may be larger than its topic's limit once unpacked
+_LARGEST_REST = 192 << 10  # bytes of key and headers
+_KEY_KEPT = 1024
+_LAST_MS = 253_402_300_799_000  # the last second of the year 9999
 
 
 def emission(station: Station, record: Record, failure: Exception, attempts: int, identity: bytes) -> Emission:
@@ -28,7 +31,6 @@ def emission(station: Station, record: Record, failure: Exception, attempts: int
         attempts: how often it was handled.
         identity: of the record, so that a repetition of the dead letter can be told.
     """
-    replayed = next((int(value) for name, value in record.headers if name == REPLAY_COUNT and value.isdigit()), 0)
     headers = dead_letter_headers(
         topic=record.topic,
         partition=record.partition,
@@ -36,17 +38,35 @@ def emission(station: Station, record: Record, failure: Exception, attempts: int
         stage=station.name,
         error=failure,
         attempts=attempts,
-        failed_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),  # the record's: no handler reads a clock
-        replay_count=replayed,
+        failed_at=_instant(record.timestamp),  # the record's: no handler reads a clock
+        replay_count=_replays(record),
     )
-    value = record.value
-    if value is not None and len(value) > LARGEST:
-        headers.append((NOT_KEPT, f"{len(value)} bytes are too many for this topic; they lie where it says".encode()))
-        value = None
     COUNTED.labels(station.name, dict(headers)[ERROR_CLASS].decode()).inc()
-    own = [(name, value) for name, value in record.headers if name != REPLAY_COUNT]
+    key, value = record.key, record.value
+    own = [(name, content) for name, content in record.headers if name != REPLAY_COUNT]
+    if len(value or b"") > LARGEST:
+        headers.append((NOT_KEPT, _why_not_kept(value)))
+        value = None
+    if len(key or b"") + sum(len(name) * 4 + len(content or b"") for name, content in own) > _LARGEST_REST:
+        headers.append((NOT_KEPT, b"nor were its headers and the rest of its key"))
+        key, own = key and key[:_KEY_KEPT], []
     record_id = (RECORD_ID, b"%s%d/dead" % (identity, record.offset))
-    return Emission(DEAD_LETTERS, record.key, value, [*own, *headers, record_id])
+    return Emission(DEAD_LETTERS, key, value, [*own, *headers, record_id])
+
+
+def _why_not_kept(value: bytes | None) -> bytes:
+    return f"{len(value or b'')} bytes are too many for this topic; they lie where it says".encode()
+
+
+def _replays(record: Record) -> int:
+    """How often a record has been replayed, if its header says so; anybody may write anything there."""
+    said = next((value for name, value in record.headers if name == REPLAY_COUNT), None) or b""
+    return int(said) if said.isdigit() and len(said) <= 9 else 0
+
+
+def _instant(timestamp_ms: int) -> datetime:
+    """A record's timestamp, which its producer may have made up: the nearest instant there is."""
+    return datetime.fromtimestamp(min(max(timestamp_ms, 0), _LAST_MS) / 1000, UTC)
 
 
 class Expired:

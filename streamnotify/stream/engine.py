@@ -56,6 +56,7 @@ class Engine:
         self._pools: list[AttemptPool] = []
         self._background: list[Awaitable[None]] = []
         self.failure: BaseException | None = None
+        self._stopping = False
         self._failed = asyncio.Event()
 
     @property
@@ -65,8 +66,9 @@ class Engine:
 
     @property
     def ready(self) -> bool:
-        """Whether partitions are assigned, their state is restored, and records flow."""
-        return bool(self.app.tables.actives_ready) and not self.app.rebalancing and not self._failed.is_set()
+        """Whether partitions are assigned, their state is restored, and records flow; no longer once it stops."""
+        flowing = bool(self.app.tables.actives_ready) and not self.app.rebalancing
+        return flowing and not self._stopping and not self._failed.is_set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; then finish what is under way and leave the group.
@@ -82,18 +84,24 @@ class Engine:
         self._assemble(producer, await asyncio.to_thread(topic_ids.read, self._config, self._stations))
         self.app.finalize()
         background = [asyncio.create_task(self._guard(task)) for task in self._background]
-        await self.app.start()
-        await _first(stop.wait(), self._failed.wait(), self.app.wait_until_stopped())
-        if self.failure is None and self.app.crash_reason is not None:
-            self.failure = self.app.crash_reason
-        if self.failure is not None:
-            raise self.failure
-        logger.info("stopping: finishing what is under way")
-        await self._suspend_attempts()
+        starting = asyncio.create_task(self._guard(self.app.start()))
+        await _first(stop.wait(), self._failed.wait(), self._crashed(starting))
+        failure = self.failure or self.app.crash_reason
+        if failure is not None:
+            raise failure
+        self._stopping = True
+        if starting.done():
+            logger.info("stopping: finishing what is under way")
+            await self._suspend_attempts()
+            await self.app.stop()
         for task in background:
             task.cancel()
-        await self.app.stop()
         await producer.stop()
+
+    async def _crashed(self, starting: asyncio.Task[None]) -> None:
+        """Wait until Faust has ended by itself."""
+        await starting
+        await self.app.wait_until_stopped()
 
     async def crash(self, failure: BaseException) -> None:
         """End the engine: infrastructure errors are for the supervisor (DESIGN 3.12)."""

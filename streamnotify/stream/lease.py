@@ -59,6 +59,6 @@ class Lease:
     async def keep_pulse(self) -> None:
         """Beat for ever; raises LeaseLost at the first beat after a gap."""
         while True:
-            self.check_pulse()
             self._pulse_at = self._clock()
             await asyncio.sleep(PULSE)
+            self.check_pulse()

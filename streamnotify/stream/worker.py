@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from typing import NoReturn
 
 import uvloop
 
@@ -25,12 +26,11 @@ EXIT_REFUSED = REFUSED
 STOP_WITHIN = 30.0  # seconds for a graceful stop; after that the process just ends, which loses nothing
 
 
-def run(stations: Sequence[Station], config: EngineConfig) -> int:
+def run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
     """Run the engine in this process until SIGTERM or SIGINT; topics exist and are right.
 
-    Returns:
-        the process's exit code: EXIT_OK after a graceful stop. On a failure the process ends at once with EXIT_FAILED
-        or EXIT_REFUSED, without another look at what is still in memory.
+    The process then ends at once, without another look at what is still in memory: with EXIT_OK after a graceful stop,
+    else with EXIT_FAILED or EXIT_REFUSED.
     """
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:
@@ -41,7 +41,7 @@ def run(stations: Sequence[Station], config: EngineConfig) -> int:
     except BaseException as failure:
         logger.critical("the engine failed: %s", failure, exc_info=failure)
         _end_at_once(EXIT_FAILED)
-    return EXIT_OK
+    _end_at_once(EXIT_OK)  # threads that still wait for a broker must not hold it up
 
 
 async def _run(stations: Sequence[Station], config: EngineConfig) -> None:
@@ -79,6 +79,6 @@ def _leave(running: asyncio.Future[None]) -> None:
     _end_at_once(EXIT_FAILED)
 
 
-def _end_at_once(code: int) -> None:
+def _end_at_once(code: int) -> NoReturn:
     logging.shutdown()
     os._exit(code)

@@ -50,7 +50,7 @@ def open_cloudevent(value: bytes | None, headers: Headers) -> Opened | None:
     Raises:
         BadRecord: if it is one, but not a valid one.
     """
-    by_name = {name.lower(): content for name, content in headers}
+    by_name = {name.lower(): content for name, content in headers if content}  # Kafka's headers may be null
     content_type = by_name.get("content-type", b"").strip().lower()
     if content_type.startswith(_BATCH):
         raise BadRecord("batched CloudEvents are not read: one event per record")

@@ -14,6 +14,8 @@ from streamnotify.domain.status import STATUS_NAMES, Status
 from streamnotify.wire.fields import Address, Count, Instant, Name, OptionalId, RequiredId, Seconds, Text
 from streamnotify.wire.reading import read_json
 
+MOST_OUTCOMES = 10  # in `on`; there are three, but saying one twice does no harm
+
 # Types are checked, not converted; unknown fields are kept only to find misspelt ones among them.
 _OPEN = ConfigDict(strict=True, extra="allow", frozen=True)
 
@@ -62,7 +64,7 @@ class NotifyOptions(BaseModel):
     email: Address | None = Field(default=None, description="Who is told if there is no user_id.")
     name: Name | None = Field(default=None, description="The recipient's name.")
     on: list[Annotated[MailOn, _AnyCase("success", "failure", "cancelled")]] | None = Field(
-        default=None, description="The outcomes that are mailed; default success and failure."
+        default=None, max_length=MOST_OUTCOMES, description="The outcomes that are mailed; default success and failure."
     )
     urgent: bool | None = Field(default=None, description="true: never waits for a digest.")
 

@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from streamnotify.domain.status import Status
 from streamnotify.wire.fields import NAME_LENGTH, TEXT_LENGTH, ascii_address
 from streamnotify.wire.reading import MAX_RECORD_BYTES
-from streamnotify.wire.task_event import MailOn
+from streamnotify.wire.task_event import MOST_OUTCOMES, MailOn
 
 _Id = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)] | int
 _Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)]
@@ -32,7 +32,7 @@ class FastNotify(msgspec.Struct, forbid_unknown_fields=True):
     subject_template: _Text | None = None
     given_email: Annotated[str, msgspec.Meta(max_length=320)] | None = msgspec.field(name="email", default=None)
     name: _Name | None = None
-    on: list[MailOn] | None = None
+    on: Annotated[list[MailOn], msgspec.Meta(max_length=MOST_OUTCOMES)] | None = None
     urgent: bool | None = None
 
     @property

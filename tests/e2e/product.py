@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from streamnotify.domain.runs import Run
 from streamnotify.stations.tasks import RUN, run_of_key
 from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.topic_reader import TopicReader
-from streamnotify.wire.topic_layout import layouts
+from streamnotify.wire.topic_layout import DEAD_LETTER_BYTES, layouts
 
 PARTITIONS = 4
 APP = "sn"
@@ -86,7 +86,14 @@ class Product:
             "SMTP_FROM": "notify@example.com",
         }
         TopicAdmin(bootstrap_servers).apply(layouts(self.prefix, APP, PARTITIONS, 1))
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 10, "enable.idempotence": True})
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "linger.ms": 10,
+                "enable.idempotence": True,
+                "message.max.bytes": DEAD_LETTER_BYTES,
+            }
+        )
 
     def start(self, worker: int, **env: str) -> None:
         """Start an engine process with a data directory of its own; it ends with code 70 where it crashes."""
@@ -132,12 +139,18 @@ class Product:
                 worker.kill()
                 worker.wait()
 
-    def publish(self, event: dict[str, Any] | bytes, key: str | None = None) -> None:
+    def publish(
+        self,
+        event: dict[str, Any] | bytes | None,
+        key: str | bytes | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+        topic: str = "task-events",
+    ) -> None:
         """Publish an event, or raw bytes; flush() waits for it."""
-        value = event if isinstance(event, bytes) else json.dumps(event).encode()
+        value = json.dumps(event).encode() if isinstance(event, dict) else event
         while True:
             try:
-                self._producer.produce(f"{self.prefix}task-events", value, key=key)
+                self._producer.produce(f"{self.prefix}{topic}", value, key=key, headers=list(headers))
                 break
             except BufferError:
                 self._producer.poll(0.1)
@@ -191,4 +204,4 @@ class Product:
 def headers_of(record: Message) -> dict[str, str]:
     """A record's headers as text."""
     headers: Any = record.headers() or []
-    return {name: value.decode(errors="replace") for name, value in headers}
+    return {name: (value or b"").decode(errors="replace") for name, value in headers}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ def listening_ports(pid: int) -> set[tuple[str, int]]:
     sockets = set()
     for fd in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            sockets.add(os.readlink(fd))
+            sockets.add(str(fd.readlink()))
         except FileNotFoundError:
             continue  # closed meanwhile
     found = set()

@@ -10,7 +10,7 @@ import json
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from faust.tables.recovery import Recovery
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
@@ -56,12 +56,12 @@ def listen_to_the_recovery() -> None:
     Recovery.need_recovery = needed  # type: ignore[method-assign]
     stamp = Fence.stamp
 
-    def stamped(self: Fence, *args: Any) -> None:
+    def stamped(self: Any, *args: Any) -> None:
         if "recovery completed" not in steps:
             steps.append("append a fenced batch")
         stamp(self, *args)
 
-    Fence.stamp = stamped  # type: ignore[method-assign]
+    Fence.stamp = stamped  # type: ignore[method-assign, assignment]
 
 
 def listen_to_the_store() -> None:
@@ -81,7 +81,7 @@ def look_at(engine: Engine) -> dict[str, Any]:
     consumer: Any = engine.app.consumer
     client = consumer._thread._ensure_consumer()
     assignment = client._subscription.subscription.assignment
-    tables = {name: table.data for name, table in engine.app.tables.data.items()}
+    tables = {partition.station.name: cast(Any, partition.store)._data for partition in engine.ownership}
     return {
         "consumer": type(consumer).__name__,
         "thread": type(consumer._thread).__name__,
@@ -119,7 +119,7 @@ async def run(config: EngineConfig, report: Path) -> None:
         await asyncio.sleep(0.1)
         if engine.ready and heard["heartbeats"] >= 2:
             seen = {**heard, "caches": len(heard["caches"]), **look_at(engine)}
-            report.write_text(json.dumps(seen))
+            await asyncio.to_thread(report.write_text, json.dumps(seen))
             heard["heartbeats"] = -1_000_000
     running.result()
 

@@ -2,7 +2,7 @@
 
 ``splitter`` (stateless, folds) reads the public topic ``numbers`` (``{"key": ..., "n": ...}``); ``counter`` and
 ``summer`` are stateful. A number ``{"key": k, "poison": ...}`` fails in various ways; ``{"key": k, "wake_in": s}`` puts
-the key to sleep (a key that begins with ``sleepless`` fails when it wakes up), ``cancel`` cancels that, ``forget`` drops
+the key to sleep (one that begins with ``sleepless`` fails when it wakes up), ``cancel`` cancels that, ``forget`` drops
 the sleeping row; ``{"key": k, "attempt": true}`` has an attempt made; ``size`` writes a row of so many bytes; ``say``
 has it said when the number was counted.
 """
@@ -134,7 +134,10 @@ def stations(performer: Performer | None = None) -> tuple[Station, ...]:
     return (
         Station("splitter", (NUMBERS,), split, folding=folding),
         Station(
-            "counter", (COUNTS,), count, rows=(COUNT, SLEEP, TOTAL, PERFORMED, BIG),
+            "counter",
+            (COUNTS,),
+            count,
+            rows=(COUNT, SLEEP, TOTAL, PERFORMED, BIG),
             performer=performer or Performer(perform, at_once=2),
         ),
         Station("summer", (SUMS,), add_up, rows=(COUNT,)),

@@ -1,4 +1,4 @@
-"""A plain Faust app as a process of its own, as its documentation shows it: ``python -m tests.stream.plain_faust JSON``.
+"""A plain Faust app in a process of its own, as its documentation has it: ``python -m tests.stream.plain_faust JSON``.
 
 ``numbers`` is read by an agent that fails on number 3, ``rows`` by one that keeps a table. What was handled is printed.
 """
@@ -29,14 +29,14 @@ def plain_app(told: dict[str, str]) -> faust.App:
     )
     table = app.Table("rows", partitions=1, default=str)
 
-    @app.agent(app.topic(told["numbers"], value_type=int))
+    @app.agent(app.topic(told["numbers"], value_type=int))  # type: ignore[arg-type]  # as its documentation has it
     async def read_numbers(numbers: Any) -> None:
         async for number in numbers:
             if number == 3:
                 raise RuntimeError("no threes")
             print("handled", number, flush=True)
 
-    @app.agent(app.topic(told["rows"], value_type=int))
+    @app.agent(app.topic(told["rows"], value_type=int))  # type: ignore[arg-type]  # as its documentation has it
     async def keep_rows(sizes: Any) -> None:
         async for size in sizes:
             table[f"row of {size}"] = "x" * size

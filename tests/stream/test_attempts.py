@@ -87,7 +87,7 @@ class Pool:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition."""
         async with asyncio.timeout(5):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - any condition
                 await asyncio.sleep(0.005)
 
     @property
@@ -146,7 +146,7 @@ def test_a_new_owner_makes_open_attempts_only_when_it_has_read_the_partition_to_
     """Results of the previous owner may lie there: they close attempts that would else be made twice."""
 
     async def scenario() -> None:
-        async def perform(attempt: Attempt) -> Any:
+        async def perform(_: Attempt) -> Any:
             return None
 
         pool = Pool(perform)
@@ -188,7 +188,7 @@ def test_giving_up_partitions_awaits_the_results_of_what_cannot_be_aborted() -> 
     """After the final dot the mail is out: its result must lie in the partition before somebody else reads it."""
 
     async def scenario() -> None:
-        async def perform(attempt: Attempt) -> Any:
+        async def perform(_: Attempt) -> Any:
             return "sent"
 
         pool = Pool(perform)
@@ -239,7 +239,7 @@ def test_an_attempt_of_a_partition_that_has_another_owner_is_not_made() -> None:
     """Even if this worker owns it again by now: the attempt is taken up from the new state."""
 
     async def scenario() -> None:
-        async def perform(attempt: Attempt) -> Any:
+        async def perform(_: Attempt) -> Any:
             return "sent"
 
         pool = Pool(perform)
@@ -261,7 +261,7 @@ def test_a_performer_that_fails_ends_the_process() -> None:
     """It is to return what went wrong with an attempt; an exception is our bug or the machine's."""
 
     async def scenario() -> None:
-        async def perform(attempt: Attempt) -> Any:
+        async def perform(_: Attempt) -> Any:
             raise OSError("no file descriptors left")
 
         pool = Pool(perform)

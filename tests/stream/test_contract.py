@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -60,7 +59,13 @@ def test_an_emission_that_comes_again_is_applied_once(engine: Contract) -> None:
     """Whether to a stateful station's own state or to what it passes on (DESIGN 3.7)."""
     first, second, marker = engine.key("first"), engine.key("second"), engine.key("marker")
     source = engine.key("source").replace("/", "").encode()
-    for key, identity in ((first, b"0/7/0"), (second, b"0/7/1"), (first, b"0/7/0"), (second, b"0/7/1"), (first, b"0/6/0")):
+    for key, identity in (
+        (first, b"0/7/0"),
+        (second, b"0/7/1"),
+        (first, b"0/7/0"),
+        (second, b"0/7/1"),
+        (first, b"0/6/0"),
+    ):
         engine.add(key, headers=[(IDENTITY, source + b"/" + identity)])
     engine.add(marker)
     engine.settled(first, second, marker)

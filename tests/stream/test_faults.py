@@ -5,31 +5,10 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-
-from streamnotify.devtools.kafka import EmbeddedKafka
+from tests.stream import changelog
 from tests.stream.kafka_pipeline import KafkaPipeline
-
-
-@pytest.fixture
-def deployment(kafka: EmbeddedKafka, unique: str, tmp_path: Path) -> Iterator[KafkaPipeline]:
-    """The test pipeline on the shared broker, topics created, no worker yet."""
-    made = KafkaPipeline(kafka.bootstrap_servers, f"faults{unique}", tmp_path)
-    made.create_topics()
-    yield made
-    made.close()
-
-
-def put_for(deployment: KafkaPipeline, seconds: float, rng: random.Random, per_second: int = 3000) -> None:
-    """Publish numbers at a steady rate."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        for _ in range(per_second // 50):
-            deployment.put(f"k{rng.randrange(3000)}")
-        time.sleep(0.02)
+from tests.stream.load import Supervision, put_for
 
 
 def test_kill_9_of_either_worker_loses_and_doubles_nothing(deployment: KafkaPipeline) -> None:
@@ -100,3 +79,21 @@ def test_first_events_ever_on_a_partition_during_a_recovery_are_counted(deployme
         time.sleep(0.02)
     deployment.flush()
     deployment.wait_until_counted()
+
+
+def test_a_worker_that_joins_and_leaves_within_seconds_costs_nothing(deployment: KafkaPipeline) -> None:
+    """Each rebalance overtakes the one before, while state is being restored."""
+    rng = random.Random(19)
+    with Supervision(deployment, {1: {}, 2: {}}) as workers:
+        deployment.wait_until_running(1)
+        deployment.wait_until_running(2)
+        put_for(deployment, 2, rng)
+        for stay in (1.8, 3):  # seconds: gone while the others still take over, and just after
+            deployment.start(3)
+            put_for(deployment, stay, rng)
+            deployment.stop(3)
+        put_for(deployment, 2, rng)
+        deployment.flush()
+        deployment.wait_until_counted()
+        assert workers.failures == {1: 0, 2: 0}
+    assert changelog.regressions(deployment, "counter") == []

@@ -1,7 +1,7 @@
 """Faust's traps on a real broker (research/faust.md part A, rules 17 and 32): plain Faust falls into them, we do not.
 
-The traps of its commits are in test_faust_commits.py. A test of plain Faust that fails after an update shows a trap that
-is gone: then look whether our own code around it is still needed.
+The traps of its commits are in test_faust_commits.py. A test of plain Faust that fails after an update shows that a
+trap is gone: then look whether our own code around it is still needed.
 """
 
 from __future__ import annotations
@@ -154,11 +154,11 @@ def test_plain_faust_commits_events_whose_changelog_was_refused(plain: PlainFaus
 def test_plain_faust_opens_a_web_server_to_everybody() -> None:
     """Rule 32: enabled, on all addresses, with every table in it."""
     settings = faust.App("plain").conf
-    assert (settings.web_enabled, settings.web_bind, settings.web_tables_enabled) == (True, "0.0.0.0", True)  # noqa: S104
+    assert (settings.web_enabled, settings.web_bind, settings.web_tables_enabled) == (True, "0.0.0.0", True)
 
 
 def test_we_account_for_every_number_of_every_kind(deployment: KafkaPipeline) -> None:
-    """Handled or dead-lettered, committed to the end; what was aborted was never there; only the health port is open."""
+    """Handled or dead-lettered, committed to the end; nothing of what was aborted; no open port but health."""
     topic = f"{deployment.name}.numbers"
     publish(deployment, topic, b'{"key": "first"}')
     publish(deployment, topic, b'{"key": "aborted"}', aborted=True)
@@ -190,7 +190,9 @@ def test_a_changelog_that_refuses_a_batch_ends_the_process_and_nothing_is_commit
         changelog = ConfigResource(
             ResourceType.TOPIC,
             f"{made.name}-counter-changelog",
-            incremental_configs=[ConfigEntry("max.message.bytes", "3000000", incremental_operation=AlterConfigOpType.SET)],
+            incremental_configs=[
+                ConfigEntry("max.message.bytes", "3000000", incremental_operation=AlterConfigOpType.SET)
+            ],
         )
         for future in made.admin.incremental_alter_configs([changelog]).values():
             future.result()

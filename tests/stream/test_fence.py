@@ -50,7 +50,9 @@ class Log:
 
 
 @pytest.fixture
-def on_a_log(kafka: EmbeddedKafka, unique: str, tmp_path: Path) -> Callable[[Callable[[Log], Awaitable[None]]], list[Any]]:
+def on_a_log(
+    kafka: EmbeddedKafka, unique: str, tmp_path: Path
+) -> Callable[[Callable[[Log], Awaitable[None]]], list[Any]]:
     """Runs a scenario on a new log and returns what then lies in it: ``(key, value)``."""
     topic = f"fence-{unique}"
 
@@ -178,6 +180,6 @@ def test_a_fence_is_renewed_daily() -> None:
 
 
 def test_topics_are_partitioned_as_java_clients_do() -> None:
-    """The same key lies in the same partition whoever sent it (rule 15); values from Kafka's own Utils.murmur2 tests."""
+    """The same key lies in the same partition whoever sent it (rule 15); values of Kafka's own tests of murmur2."""
     known = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
     assert {key: key_hash(key) for key in known} == {key: value & 0x7FFFFFFF for key, value in known.items()}

@@ -51,6 +51,7 @@ def sleep_and_wake(command: Any, ctx: Context) -> None:
     """Do as told; a key that wakes up checks that it was asleep and that it is time, then does what it is to do."""
     if isinstance(command, Due):
         note = ctx.get(NOTE, command.key)
+        assert note is not None
         assert note["asleep_until"] is not None, "woken without having been asleep"
         assert note["asleep_until"] <= ms(command.at) <= ms(ctx.now), "woken early"
         ctx.put(NOTE, command.key, {"then": [], "asleep_until": None})

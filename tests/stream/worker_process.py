@@ -30,11 +30,12 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.INFO)
     if told.get("proxy"):
         _through_proxy(int(told["bootstrap_servers"].rsplit(":", 1)[1]), told["proxy"])
-    from streamnotify.stream import writer
+    from streamnotify.stream import topic_ids, writer
     from streamnotify.stream.config import EngineConfig
     from streamnotify.stream.worker import run
 
     writer.REQUEST_TIMEOUT_MS = told.get("send_timeout_ms", writer.REQUEST_TIMEOUT_MS)  # 30 s are long in a test
+    topic_ids.LOOK_EVERY = told.get("look_every", topic_ids.LOOK_EVERY)
     module = importlib.import_module(told.get("stations", "tests.stream.pipeline"))
     config = EngineConfig(
         bootstrap_servers=told["bootstrap_servers"],

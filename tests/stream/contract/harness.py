@@ -151,7 +151,12 @@ class KafkaHarness:
         self._deployment = deployment
         self._test = test
         self._producer = Producer(
-            {"bootstrap.servers": deployment.bootstrap_servers, "partitioner": "murmur2_random", "linger.ms": 20, "message.max.bytes": 3_000_000}
+            {
+                "bootstrap.servers": deployment.bootstrap_servers,
+                "partitioner": "murmur2_random",
+                "linger.ms": 20,
+                "message.max.bytes": 3_000_000,
+            }
         )
 
     def key(self, name: str) -> str:
@@ -161,10 +166,9 @@ class KafkaHarness:
     def put(self, topic: Topic, value: Any, *, key: str | None = None, headers: Headers = ()) -> None:
         """See Harness; sent for good by ``until``."""
         data = value if value is None or isinstance(value, bytes) else topic.encode(value)
-        where = {"partition": 0} if topic.internal else {}
-        self._producer.produce(
-            self._name(topic), data, key=None if key is None else key.encode(), headers=list(headers), **where
-        )
+        more: dict[str, Any] = {"partition": 0} if topic.internal else {}
+        more["headers"] = list(headers)
+        self._producer.produce(self._name(topic), data, key=None if key is None else key.encode(), **more)
 
     def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         """See Harness."""
