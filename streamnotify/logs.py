@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import TextIO
 
 import structlog
+
+from streamnotify.errors import SettingsError, TopicsError
+
+# What can begin a new line, move a terminal's cursor, or make a text read as another one.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_OF_SEVERAL_LINES = (SettingsError, TopicsError)  # whose text is ours
 
 
 def configure(level: str, style: str, stream: TextIO | None = None) -> None:
@@ -31,6 +38,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         plain = structlog.dev.plain_traceback
         final = [structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=0, exception_formatter=plain)]
     handler = logging.StreamHandler(target)
+    handler.addFilter(_escape_arguments)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -52,3 +60,23 @@ def quiet_libraries(level: str) -> None:
     floor = logging.INFO if level == "DEBUG" else max(logging.getLevelNamesMapping()[level], logging.WARNING)
     for name in ("aiokafka", "asyncio", "faust", "mode"):
         logging.getLogger(name).setLevel(floor)
+
+
+def visible(text: str) -> str:
+    """``text`` with everything escaped that could forge a log line or write to a terminal what is not there."""
+    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def _escape_arguments(record: logging.LogRecord) -> bool:
+    """Task ids, names and addresses come from whoever can publish an event."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(map(_escaped, record.args))
+    return True
+
+
+def _escaped(argument: object) -> object:
+    if isinstance(argument, str) or (isinstance(argument, Exception) and not isinstance(argument, _OF_SEVERAL_LINES)):
+        text = str(argument)
+        shown = visible(text)
+        return argument if shown == text else shown
+    return argument

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from streamnotify import logs
+from streamnotify.errors import BadRecord, SettingsError
 
 logger = logging.getLogger("streamnotify.example")
 
@@ -63,3 +64,20 @@ def test_libraries_never_log_at_debug() -> None:
     assert logger.isEnabledFor(logging.DEBUG)
     logs.configure("INFO", "text", io.StringIO())
     assert not logging.getLogger("faust.tables").isEnabledFor(logging.INFO)
+
+
+def test_what_comes_from_outside_cannot_forge_a_log_line() -> None:
+    stream = io.StringIO()
+    logs.configure("INFO", "text", stream)
+    evil = "a\r\n2026-01-01T00:00:00Z [info] all is well\x1b[2J\u2028\u202e"
+    logger.warning("mailed %s for %s: %s", evil, 5, BadRecord(evil))
+    [line] = stream.getvalue().splitlines()
+    shown = r"a\r\n2026-01-01T00:00:00Z [info] all is well\x1b[2J\u2028\u202e"
+    assert f"mailed {shown} for 5: {shown}" in line
+
+
+def test_several_wrong_settings_keep_their_lines() -> None:
+    stream = io.StringIO()
+    logs.configure("INFO", "text", stream)
+    logger.error("Refused to start: %s", SettingsError("A is 1\nB is 2"))
+    assert len(stream.getvalue().splitlines()) == 2

@@ -45,7 +45,7 @@ _NOTIFY_FIELDS = tuple(NotifyOptions.model_fields)
 _CONTEXT_FIELDS = tuple(EventContext.model_fields)
 _NOTHING = (None,) * 7
 _NAMES_REMEMBERED = 1000  # misspelt names; beyond that they are somebody's data
-_NAMES_LOOKED_AT = 50  # unknown ones of an event: a comparison takes 50 µs, and 2 MiB hold 200,000 names
+_NAMES_LOOKED_AT = 100  # unknown ones of an event: a comparison takes 50 µs, and 2 MiB hold 200,000 names
 
 
 @dataclass(slots=True)

@@ -64,6 +64,7 @@ class OrderedCommitConsumer(FaustConsumer):
 
     positions: ClassVar[Callable[[OrderedCommitConsumer, set[TP]], Awaitable[Mapping[TP, int]]]]
     before_revocation: ClassVar[Callable[[], Awaitable[None]]]
+    before_assignment: ClassVar[Callable[[], None]]
 
     _thread: FetchingThread
 
@@ -127,8 +128,12 @@ class OrderedCommitConsumer(FaustConsumer):
             await super().seek_wait(partitions)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """The group has just answered; that is as good as a heartbeat."""
+        """Own nothing until it is taken over: Faust now closes the databases of what went to others.
+
+        The group has just answered, too, which is as good as a heartbeat.
+        """
         FetchingThread.on_heartbeat()
+        type(self).before_assignment()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

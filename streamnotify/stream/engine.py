@@ -158,6 +158,7 @@ class Engine:
     def _hook_consumer(self, positions: Positions) -> None:
         OrderedCommitConsumer.positions = staticmethod(positions.of)
         OrderedCommitConsumer.before_revocation = staticmethod(self._suspend_attempts)
+        OrderedCommitConsumer.before_assignment = staticmethod(self.ownership.clear)
         FetchingThread.on_heartbeat = staticmethod(self.lease.heartbeat_answered)
         cast(Any, self.app.transport).Consumer = OrderedCommitConsumer
 

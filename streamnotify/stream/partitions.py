@@ -53,7 +53,10 @@ class Ownership:
         self._owned: dict[tuple[str, int], OwnedPartition] = {}
 
     def __iter__(self) -> Iterator[OwnedPartition]:
-        return iter(list(self._owned.values()))
+        for key in list(self._owned):
+            partition = self._owned.get(key)
+            if partition is not None:  # else given up since the iteration began, and its database closed
+                yield partition
 
     def add(self, partition: OwnedPartition) -> None:
         """Own a partition, in place of an earlier ownership of it."""

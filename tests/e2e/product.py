@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import email.policy
 import json
 import os
 import shutil
@@ -11,8 +12,11 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from email import message_from_bytes
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from confluent_kafka import Message, Producer
 
+from streamnotify.devtools.kafka import EmbeddedKafka
 from streamnotify.domain.runs import Run
 from streamnotify.stations.tasks import RUN, run_of_key
 from streamnotify.stream.topic_admin import TopicAdmin
@@ -53,6 +58,11 @@ class MailServer:
         self.deliveries[message_id].append(content)
         self.recipients[message_id] = envelope.rcpt_tos[0]
         return "250 accepted"
+
+    def mails_to(self, address: str) -> list[EmailMessage]:
+        """The distinct mails to an address."""
+        ids = [message_id for message_id, to in self.recipients.items() if to == address]
+        return [parsed(self.deliveries[message_id][0]) for message_id in ids]
 
     def stop(self) -> None:
         """Close the port."""
@@ -94,6 +104,12 @@ class Product:
                 "message.max.bytes": DEAD_LETTER_BYTES,
             }
         )
+
+    def new_relay_port(self) -> int:
+        """Have workers started from now on send to a port where nothing listens yet; its number."""
+        port = _free_port()
+        self.env["SMTP_PORT"] = str(port)
+        return port
 
     def start(self, worker: int, **env: str) -> None:
         """Start an engine process with a data directory of its own; it ends with code 70 where it crashes."""
@@ -199,6 +215,33 @@ class Product:
     def wait_until_running(self, worker: int, seconds: float = 60) -> None:
         """Wait until a worker's records flow."""
         self.wait_for(lambda: b"records flow" in self.log(worker).read_bytes(), seconds)
+
+
+@contextmanager
+def a_running_product(kafka: EmbeddedKafka, directory: Path, smtp_port: int, **env: str) -> Iterator[Product]:
+    """A deployment with one running worker that several tests share; it must not have crashed by the end."""
+    made = Product(kafka.bootstrap_servers, f"e2e{uuid.uuid4().hex[:10]}", directory, smtp_port)
+    try:
+        made.start(1, **env)
+        made.wait_until_running(1)
+        yield made
+        assert made.stop(1) == 0, made.log(1).read_text()[-3000:]
+    finally:
+        made.close()
+
+
+def parsed(content: bytes) -> EmailMessage:
+    """A mail's bytes as Python reads them."""
+    message = message_from_bytes(content, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def text_of(mail: EmailMessage) -> str:
+    """The plain text of a mail."""
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
 
 
 def headers_of(record: Message) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import time
 
+import pytest
+
 from tests.e2e.product import MailServer, Product
 from tests.e2e.scripted_runs import ScriptedRun, scripted_run
 
@@ -82,3 +84,10 @@ def run_with_kills(
 def test_kill_9_under_load_loses_no_state_and_no_mail(product: Product, mail_server: MailServer) -> None:
     """Two workers, 60,000 events of 15,000 runs, 400 of them mailing; two kills, one lost directory."""
     run_with_kills(product, mail_server, runs=15_000, mailing=400, kills=2, lost=1, per_second=2500, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_many_kills_under_load_lose_no_state_and_no_mail(product: Product, mail_server: MailServer) -> None:
+    """The full version: 300,000 events of 75,000 runs, 2,000 of them mailing; six kills, two lost directories."""
+    run_with_kills(product, mail_server, runs=75_000, mailing=2000, kills=6, lost=2, per_second=3500, seed=2)

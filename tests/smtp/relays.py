@@ -131,9 +131,13 @@ class ScriptedRelay:
         self._resumed = asyncio.Event()
 
     async def __aenter__(self) -> ScriptedRelay:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=2**24)
-        self.port = self._server.sockets[0].getsockname()[1]
+        await self.listen()
         return self
+
+    async def listen(self, port: int = 0) -> None:
+        """Open the port, any if 0."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=2**24)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -48,6 +48,7 @@ class KafkaPipeline:
                 "bootstrap.servers": bootstrap_servers,
                 "partitioner": "murmur2_random",
                 "linger.ms": 10,
+                "message.max.bytes": 3_145_728,
                 "enable.idempotence": True,
             }
         )

@@ -41,13 +41,13 @@ def test_state_is_restored_exactly_from_compacted_changelogs(deployment: KafkaPi
         deployment.start(worker)
     deployment.wait_until_running(1)
     deployment.wait_until_running(2)
-    put_for(deployment, 5, rng)
+    put_for(deployment, 3, rng)
     deployment.kill(1)  # its state gets old
-    put_for(deployment, 8, rng, per_second=2000)
+    put_for(deployment, 5, rng, per_second=2000)
     deployment.wait_for(lambda: compacted(deployment, "counter") and compacted(deployment, "summer"))
     deployment.kill(2, lose_state=True)
     for worker in (1, 2):
         deployment.start(worker)
-    put_for(deployment, 4, rng)
+    put_for(deployment, 2, rng)
     deployment.flush()
     deployment.wait_until_counted()

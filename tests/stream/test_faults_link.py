@@ -30,9 +30,9 @@ def test_batches_of_a_worker_whose_link_stalled_are_refused(deployment: KafkaPip
     deployment.start(2)
     deployment.wait_until_running(1)
     deployment.wait_until_running(2)
-    put_for(deployment, 4, rng)
+    put_for(deployment, 2, rng)
     proxy.stall()
-    put_for(deployment, SESSION + 6, rng, per_second=2000)
+    put_for(deployment, SESSION + 4, rng, per_second=2000)
     proxy.go_on()
     assert deployment.workers[1].wait(30) == EXIT_FAILED
     put_for(deployment, 2, rng)

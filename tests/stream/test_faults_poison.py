@@ -6,8 +6,6 @@ import collections
 import random
 import time
 
-import pytest
-
 from tests.stream import pipeline
 from tests.stream.kafka_pipeline import KafkaPipeline
 
@@ -55,22 +53,18 @@ def test_poison_among_good_numbers_is_dead_lettered_once_and_the_good_ones_count
     assert all(headers["sn-reason"] for _, headers in garbage_back)
 
 
-@pytest.mark.parametrize("station", ["splitter", "counter"])
-def test_ten_thousand_poison_records_in_a_row_do_not_hold_up_the_stream(
-    deployment: KafkaPipeline, station: str
-) -> None:
-    """They are dead-lettered about as fast as others are handled."""
-    deployment.start(1)
+def test_ten_thousand_poison_records_in_a_row_do_not_hold_up_the_stream(deployment: KafkaPipeline) -> None:
+    """In a stateless and in a stateful station: dead-lettered each, the worker lives, what comes after is handled."""
+    worker = deployment.start(1)
     deployment.wait_until_running(1)
     for n in range(10_000):
-        if station == "splitter":
-            deployment.put_bytes(b"poison %d" % n)
-        else:
-            deployment.put(f"p{n}", poison="bad", count=False)
+        deployment.put_bytes(b"poison %d" % n)
+        deployment.put(f"p{n}", poison="bad", count=False)
     deployment.put("after")
     deployment.flush()
     began = time.monotonic()
     deployment.wait_until_counted()
-    deployment.wait_for(lambda: len(deployment.dead_letters()) >= 10_000, pause=0.1)
-    print(f"10,000 poison records: {time.monotonic() - began:.1f} s")
-    assert len(deployment.dead_letters()) == 10_000
+    deployment.wait_for(lambda: len(deployment.dead_letters()) >= 20_000, pause=0.1)
+    print(f"20,000 poison records: {time.monotonic() - began:.1f} s")
+    assert len(deployment.dead_letters()) == 20_000
+    assert worker.poll() is None

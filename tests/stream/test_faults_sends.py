@@ -30,15 +30,14 @@ def wait_until_failed(deployment: KafkaPipeline, workers: Supervision, times: in
     deployment.wait_for(lambda: workers.failures[1] >= times, pause=0.1)
 
 
-@pytest.mark.parametrize("topic", TOPICS)
 def test_a_send_whose_answer_is_lost_is_repeated_and_takes_effect_once(
-    deployment: KafkaPipeline, proxy: Proxy, topic: str
+    deployment: KafkaPipeline, proxy: Proxy
 ) -> None:
     """The broker knows the repetition by its sequence number: the worker goes on, and nothing lies there twice."""
     rng = random.Random(13)
     deployment.start(1, proxy=proxy.port)
     deployment.wait_until_running(1)
-    for lost in range(1, 4):
+    for lost, topic in enumerate(2 * TOPICS, start=1):
         put_for(deployment, 0.5, rng)
         proxy.break_sends(f"{deployment.name}-{topic}", Fault.NO_ANSWER)
         put_for(deployment, 0.5, rng)
@@ -51,32 +50,35 @@ def test_a_send_whose_answer_is_lost_is_repeated_and_takes_effect_once(
     assert len(identities) == len(set(identities))
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize(
+    ("expires", "late"),
+    [("sums", "counter-changelog"), pytest.param("counter-changelog", "sums", marks=pytest.mark.soak)],
+)
 def test_after_a_send_that_was_never_acked_the_worker_ends_and_what_lands_late_is_refused(
-    deployment: KafkaPipeline, proxy: Proxy, topic: str
+    deployment: KafkaPipeline, proxy: Proxy, expires: str, late: str
 ) -> None:
     """Expired once, kept back by the network once: no offset was committed for it, and nothing comes twice."""
     rng = random.Random(14)
-    name = f"{deployment.name}-{topic}"
+    late = f"{deployment.name}-{late}"
     with Supervision(deployment, {1: {"proxy": proxy.port, "send_timeout_ms": 1500}}) as workers:
         deployment.wait_until_running(1)
-        for times, fault in enumerate((Fault.NOT_SENT, Fault.LATE), start=1):
+        for times, (topic, fault) in enumerate(((f"{deployment.name}-{expires}", Fault.NOT_SENT), (late, Fault.LATE)), 1):
             put_for(deployment, 1, rng)
-            proxy.break_sends(name, fault, times=EVERY)
+            proxy.break_sends(topic, fault, times=EVERY)
             put_for(deployment, 1, rng)
             wait_until_failed(deployment, workers, times)
-            proxy.break_sends(name, fault, times=0)
+            proxy.break_sends(topic, fault, times=0)
         deployment.flush()
         deployment.wait_until_counted()
         answers = proxy.deliver_late()
-        late = {code for answer in answers for (sent_to, _), code in answer.items() if sent_to == name}
-        assert late == {INVALID_PRODUCER_EPOCH}
+        assert {code for answer in answers for (to, _), code in answer.items() if to == late} == {INVALID_PRODUCER_EPOCH}
         put_for(deployment, 1, rng)
         deployment.flush()
         deployment.wait_until_counted()
     assert changelog.regressions(deployment, "counter") == []
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_send_that_the_broker_refuses_ends_the_worker_and_is_made_up_for(
     deployment: KafkaPipeline, topic: str

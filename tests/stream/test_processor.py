@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streamnotify.errors import BadRecord, EngineFailure
@@ -87,6 +87,7 @@ def test_no_split_into_batches_and_no_crash_changes_the_state_or_what_is_sent(
 
 @settings(max_examples=60, deadline=None)
 @given(commands=st.lists(COMMANDS, max_size=15), **RUNS)
+@example(commands=[{"key": "a", "size": 500_000}, {"key": "b", "size": 500_000}], sizes=[], crashes=[])
 def test_a_chunk_is_within_its_limit_and_holds_whole_records_and_their_position(
     commands: list[dict[str, Any]], sizes: list[int], crashes: list[str]
 ) -> None:

@@ -61,6 +61,7 @@ def count_some_and_stop(deployment: KafkaPipeline) -> None:
     assert deployment.stop(1) == 0
 
 
+@pytest.mark.soak
 def test_an_input_topic_created_anew_while_no_worker_ran_is_noticed(deployment: KafkaPipeline) -> None:
     """The start is refused; with a raised epoch the state stays and the new topic's records are counted."""
     count_some_and_stop(deployment)
@@ -105,25 +106,6 @@ def test_a_changelog_created_anew_is_noticed_whether_the_state_on_disk_is_there_
     deployment.wait_for(lambda: b"Worker ready" in deployment.log(1).read_bytes()[-3000:])
 
 
-def test_internal_records_that_expired_before_they_were_read_are_noticed(deployment: KafkaPipeline) -> None:
-    """The start is refused; with a raised epoch it goes on after them, and a dead letter says which were lost."""
-    count_some_and_stop(deployment)
-    expected = dict(deployment.expected)
-    put_some(deployment)
-    starts = expire(deployment, f"{deployment.name}-counts")
-    deployment.expected.clear()
-    deployment.expected.update(expected)
-    deployment.start(1)
-    why = said_at_its_end(deployment, 1)
-    assert "expired" in why
-    assert "STREAMNOTIFY_EPOCH" in why
-    deployment.start(1, epoch=1)
-    put_some(deployment)
-    deployment.wait_until_counted()
-    lost = {int(headers["__streams.errors.partition"]) for _, headers in deployment.dead_letters()}
-    assert lost == {partition for partition, start in starts.items() if start}
-
-
 def test_public_records_that_expired_before_they_were_read_become_a_dead_letter_and_a_metric(
     deployment: KafkaPipeline,
 ) -> None:
@@ -147,35 +129,56 @@ def test_public_records_that_expired_before_they_were_read_become_a_dead_letter_
     assert metric(port, "streamnotify_lost_offsets_total", topic) >= 40
 
 
-@pytest.mark.parametrize("topic", ["numbers", "counts"])
-def test_records_that_expire_before_a_running_worker_comes_to_read_them_are_noticed(
-    deployment: KafkaPipeline, topic: str
+def test_internal_records_that_expire_before_a_running_worker_comes_to_read_them_are_noticed(
+    deployment: KafkaPipeline,
 ) -> None:
-    """A worker held up until they were gone: a dead letter on the public topic, a refusal on the internal one."""
+    """It ends and its next start is refused; with a raised epoch it goes on, and dead letters say what was lost."""
+    with Supervision(deployment, {1: {}}):
+        deployment.wait_until_running(1)
+        put_some(deployment)
+        deployment.wait_until_counted()
+        counted = dict(deployment.expected)
+        freeze(deployment, 1)
+        put_some(deployment)
+        starts = expire(deployment, f"{deployment.name}-counts")
+        deployment.expected.clear()
+        deployment.expected.update(counted)
+        put_some(deployment)
+        deployment.workers[1].send_signal(signal.SIGCONT)
+        why = said_at_its_end(deployment, 1)
+        assert "expired" in why
+        assert "STREAMNOTIFY_EPOCH" in why
+        deployment.start(1, epoch=1)
+        deployment.wait_until_counted()
+    lost = {int(headers["__streams.errors.partition"]) for _, headers in deployment.dead_letters()}
+    assert lost == {partition for partition, start in starts.items() if start}
+
+
+@pytest.mark.soak
+def test_public_records_that_expire_before_a_running_worker_comes_to_read_them_become_a_dead_letter(
+    deployment: KafkaPipeline,
+) -> None:
+    """A worker held up until they were gone says which they were, and goes on."""
     with Supervision(deployment, {1: {}}):
         deployment.wait_until_running(1)
         put_numbers(deployment, "before")
         deployment.wait_for(lambda: deployment.counts("summer").get("before", 0) >= 40)
-        deployment.workers[1].send_signal(signal.SIGSTOP)
-        time.sleep(2 * FETCH_WAIT_MS / 1000)  # the fetch under way is answered before anything is lost
-        if topic == "numbers":
-            put_numbers(deployment, "lost")
-            expire(deployment, f"{deployment.name}.numbers")
-            put_numbers(deployment, "after")
-        else:
-            put_some(deployment)
-            expire(deployment, f"{deployment.name}-counts")
-            put_some(deployment)
+        freeze(deployment, 1)
+        put_numbers(deployment, "lost")
+        expire(deployment, f"{deployment.name}.numbers")
+        put_numbers(deployment, "after")
         deployment.workers[1].send_signal(signal.SIGCONT)
-        if topic == "numbers":
-            deployment.wait_for(lambda: deployment.counts("summer").get("after", 0) >= 40)
-            assert "lost" not in deployment.counts("counter")
-            letters = [headers["sn-reason"] for _, headers in deployment.dead_letters()]
-            assert len(letters) == deployment.partitions
-            assert all(re.match(r"lost 10\.\.19", reason) for reason in letters)
-        else:
-            why = said_at_its_end(deployment, 1)
-            assert "STREAMNOTIFY_EPOCH" in why
+        deployment.wait_for(lambda: deployment.counts("summer").get("after", 0) >= 40)
+    assert "lost" not in deployment.counts("counter")
+    letters = [headers["sn-reason"] for _, headers in deployment.dead_letters()]
+    assert len(letters) == deployment.partitions
+    assert all(re.match(r"lost 10\.\.19", reason) for reason in letters)
+
+
+def freeze(deployment: KafkaPipeline, worker: int) -> None:
+    """Hold a worker up; whoever wakes it within half the session time-out finds it alive."""
+    deployment.workers[worker].send_signal(signal.SIGSTOP)
+    time.sleep(2 * FETCH_WAIT_MS / 1000)  # the fetch under way must be answered before anything new is there
 
 
 def put_numbers(deployment: KafkaPipeline, key: str) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from streamnotify.stations.context import Context, Due, WaitsFor
 from streamnotify.stream import engine_rows, processor, wakes
 from streamnotify.stream.engine_rows import DUE, WAKE
+from streamnotify.wire.rows import Row
 from streamnotify.wire.topics import DEAD_LETTERS
 from tests.stream.one_partition import CRASHES, NOTE, PUBLIC, OnePartition, station
 
@@ -290,3 +291,24 @@ def test_the_fired_position_is_a_row_of_the_same_batch() -> None:
     partition.run()
     position = engine_rows.decode_position(partition.chunks[-1].rows[engine_rows.POSITION])
     assert position.fired == {BROKER: wakes.due_key(BROKER, 10, NOTE.key("a"))}
+
+
+def test_a_wake_of_a_kind_of_row_that_is_no_more_costs_a_dead_letter_and_not_the_other_wakes() -> None:
+    """A release may drop a kind of row while such rows sleep."""
+    gone: Row[Any] = Row(b"g", object)
+
+    def handle(command: Any, ctx: Context) -> None:
+        if isinstance(command, Due):
+            ctx.emit(PUBLIC, command.key, [command.key, 0, 0])
+            return
+        for n, (row, key) in enumerate(((NOTE, "first"), (gone, "second"), (NOTE, "third"))):
+            ctx.put(row, key, 1)
+            ctx.wake(row, key, at(10 + n))
+
+    partition = OnePartition(station(handle))
+    partition.append("sleep")
+    for now in (20, 30, 40):
+        partition.tick(now)
+    partition.run()
+    assert [key for key, _, _ in fired(partition)] == ["first", "third"]
+    assert len([e for e in partition.sent if e.topic is DEAD_LETTERS]) == 1
