@@ -10,6 +10,7 @@ import click
 from confluent_kafka import Message
 
 from streamnotify import settings
+from streamnotify.logs import visible
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.wire import dead_letter
 from streamnotify.wire.topics import DEAD_LETTERS
@@ -45,9 +46,8 @@ def list_(limit: int, as_json: bool) -> None:
         click.echo(json.dumps(letters, indent=2))
     else:
         for letter in letters:
-            click.echo(
-                f"{letter['id']:<8} {letter['failed_at']}  {letter['source']}  {letter['stage']}: {said(letter)}"
-            )
+            line = f"{letter['id']:<8} {letter['failed_at']}  {letter['source']}  {letter['stage']}: {said(letter)}"
+            click.echo(visible(line))
         click.echo(f"{len(letters)} dead letter{'s' * (len(letters) != 1)}")
     raise SystemExit(1 if letters else 0)
 
@@ -74,10 +74,10 @@ def show(position: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(details, indent=2))
         return
-    click.echo(f"{details['source']} could not be used by {details['stage']}: {said(details)}\n")
+    click.echo(f"{details['source']} could not be used by {details['stage']}: {visible(said(details))}\n")
     for name, text in details["headers"].items():
-        click.echo(f"{name}: {text.rstrip()}")
-    click.echo(f"\nkey: {details['key']}\nvalue: {details['value']}")
+        click.echo(f"{name}: {_harmless(text.rstrip()) if name == dead_letter.STACKTRACE else visible(text)}")
+    click.echo(f"\nkey: {visible(str(details['key']))}\nvalue: {_harmless(str(details['value']))}")
 
 
 def summary(message: Message) -> dict[str, Any]:
@@ -103,6 +103,11 @@ def said(letter: dict[str, Any]) -> str:
 def _headers(message: Message) -> dict[str, str]:
     headers: Any = message.headers() or []  # pairs, whatever its stubs say
     return {name: _text(value) or "" for name, value in headers}
+
+
+def _harmless(text: str) -> str:
+    """Text of several lines from anybody, for a terminal."""
+    return "\n".join(map(visible, text.split("\n")))
 
 
 def _text(data: str | bytes | None) -> str | None:

@@ -6,6 +6,7 @@ compacted away after a while (DESIGN 3.8).
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -17,11 +18,13 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
+from streamnotify.errors import EngineFailure, SettingsError
 from streamnotify.wire.topic_layout import TOMBSTONE_RETENTION
 
 logger = logging.getLogger(__name__)
 
 TRUSTED_FOR = TOMBSTONE_RETENTION / 2
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 ALIVE = "alive"  # a file whose modification time says when a worker last used the directory
 
 
@@ -32,22 +35,35 @@ def locked_data_dir(root: Path) -> Iterator[Path]:
     The lock lies beside the directory, so that it survives the directory's being deleted under us.
 
     Raises:
-        OSError: if ``root`` cannot be written.
+        SettingsError: if ``root`` is no directory that can be written.
+        EngineFailure: if there is no room for it, which may change.
     """
+    try:
+        lock, path = _lock_first_free(root)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise EngineFailure(f"no room for state in {root}: {error.strerror}") from error
+        allowed = "a directory that can be made and written is allowed"
+        raise SettingsError(f"STREAMNOTIFY_DATA_DIR is {str(root)!r}: {allowed} ({error.strerror})") from error
+    try:
+        yield path
+    finally:
+        os.close(lock)
+
+
+def _lock_first_free(root: Path) -> tuple[int, Path]:
     root.mkdir(parents=True, exist_ok=True)
     for number in count():
-        lock = os.open(root / f"worker-{number}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        path = root / f"worker-{number}"
+        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            path = root / f"worker-{number}"
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.mkdir(exist_ok=True)
-            yield path
-            return
-        finally:
+        except BlockingIOError:
             os.close(lock)
+            continue
+        return lock, path
+    raise AssertionError  # count() has no end
 
 
 def mark_alive(data_dir: Path) -> None:

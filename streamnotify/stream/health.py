@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from streamnotify.errors import SettingsError
+
 logger = logging.getLogger(__name__)
 
 PORTS_TRIED = 20  # the asked-for port, or the next free one: workers of one machine share a setting
@@ -24,7 +26,7 @@ class HealthServer:
         port: port to bind, or the next free one after it; 0 for any.
 
     Raises:
-        OSError: at start, if no port is free.
+        SettingsError: at start, if there is no such address here, or no port of it is free.
     """
 
     def __init__(self, live: Callable[[], bool], ready: Callable[[], bool], host: str, port: int) -> None:
@@ -58,9 +60,10 @@ class HealthServer:
         for port in range(self._port, self._port + PORTS_TRIED):
             try:
                 return ThreadingHTTPServer((self._host, port), handler)
-            except OSError as exc:
+            except (OSError, OverflowError) as exc:
                 taken = exc
-        raise taken
+        allowed = f"an address of this machine with a free port among {PORTS_TRIED} is allowed"
+        raise SettingsError(f"STREAMNOTIFY_HEALTH_BIND is {self._host}:{self._port}: {allowed} ({taken})") from taken
 
 
 def _handler(answer: Callable[[str], tuple[int, str, bytes]]) -> type[BaseHTTPRequestHandler]:

@@ -212,7 +212,8 @@ class TopicAdmin:
                 logger.warning("Topic differs from its declaration: %s", difference)
         if blocking := [difference for difference in differences if difference.blocks]:
             listed = "\n".join(f"  {difference}" for difference in blocking)
-            raise TopicsError(f"Topics are missing or wrong:\n{listed}\nRun: {APPLY_COMMAND}")
+            mended = any(difference.remedy is None for difference in blocking)
+            raise TopicsError(f"Topics are missing or wrong:\n{listed}" + (f"\nRun: {APPLY_COMMAND}" if mended else ""))
 
     def apply(self, layouts: Sequence[TopicLayout]) -> list[Difference]:
         """Create what is missing, add partitions where allowed, correct policies; wait until it is visible.

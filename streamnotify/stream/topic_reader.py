@@ -93,6 +93,8 @@ class TopicReader:
 
     def at(self, topic: str, partition: int, offset: int) -> Message | None:
         """The record at a position; None if there is none."""
+        if (topic, partition) not in {(each.topic, each.partition) for each in self._partitions}:
+            return None
         self._consumer.assign([TopicPartition(topic, partition, offset)])
         message = self._consumer.poll(self._timeout_s)
         found = message is not None and message.error() is None and message.offset() == offset

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import uvloop
 
-from streamnotify.errors import StateError
+from streamnotify.errors import SettingsError, StateError
 from streamnotify.stations.context import Station
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.engine import Engine
@@ -35,7 +35,7 @@ def run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:
         asyncio.run(_run(stations, config))
-    except StateError as refused:
+    except (StateError, SettingsError) as refused:
         logger.error("refused to start: %s", refused)
         _end_at_once(EXIT_REFUSED)
     except BaseException as failure:

@@ -13,11 +13,11 @@ def regressions(deployment: KafkaPipeline, station: str) -> list[str]:
     for record in deployment.records(f"{deployment.name}-{station}-changelog"):
         if record.key() != engine_rows.POSITION:
             continue
-        position = engine_rows.decode_position(record.value())
-        before = applied.get(record.partition(), -2)
+        position, partition = engine_rows.decode_position(record.value()), record.partition() or 0
+        before = applied.get(partition, -2)
         if position.applied <= before:
-            found.append(f"{station}[{record.partition()}]@{record.offset()}: from {before} to {position.applied}")
-        applied[record.partition()] = position.applied
+            found.append(f"{station}[{partition}]@{record.offset()}: from {before} to {position.applied}")
+        applied[partition] = position.applied
     return found
 
 
@@ -25,5 +25,5 @@ def offsets(deployment: KafkaPipeline, station: str) -> dict[int, list[int]]:
     """Per partition the offsets its changelog still holds."""
     held: dict[int, list[int]] = {}
     for record in deployment.records(f"{deployment.name}-{station}-changelog"):
-        held.setdefault(record.partition(), []).append(record.offset())
+        held.setdefault(record.partition() or 0, []).append(record.offset() or 0)
     return held

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamnotify.devtools.kafka import EmbeddedKafka
+
 pytest.register_assert_rewrite("tests.stream.kafka_pipeline")
 
 from tests.stream.kafka_pipeline import KafkaPipeline  # noqa: E402 - after its asserts are told to explain themselves

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tests.stream import pipeline
 
 PARTITIONS = 4
+ANY_PARTITION = -1  # librdkafka's own word for: by the key
 BIG = {"max.message.bytes": "3145728"}
 INTERNAL = {**BIG, "message.timestamp.type": "LogAppendTime"}
 COMPACTED = {**BIG, "cleanup.policy": "compact"}
@@ -115,24 +116,18 @@ class KafkaPipeline:
         It goes straight to the counter: commands of the stateless splitter may be repeated, and counting them is not
         idempotent, as their merging would have to be.
         """
-        where = {} if partition is None else {"partition": partition}
-        value = pipeline.COUNTS.encode(pipeline.Add(key, **more))
-        while True:
-            try:
-                self._producer.produce(f"{self.name}-counts", value, key=key, **where)
-                break
-            except BufferError:
-                self._producer.poll(0.1)
-        self._producer.poll(0)
+        self._produce(f"{self.name}-counts", pipeline.COUNTS.encode(pipeline.Add(key, **more)), key, partition)
         if count:
             self.expected[key] += int(more.get("n", 1))
 
     def put_bytes(self, value: bytes | None, *, partition: int | None = None) -> None:
         """Publish a raw value on ``numbers``."""
-        where = {} if partition is None else {"partition": partition}
+        self._produce(f"{self.name}.numbers", value, None, partition)
+
+    def _produce(self, topic: str, value: bytes | None, key: str | None, partition: int | None) -> None:
         while True:
             try:
-                self._producer.produce(f"{self.name}.numbers", value, **where)
+                self._producer.produce(topic, value, key, ANY_PARTITION if partition is None else partition)
                 break
             except BufferError:
                 self._producer.poll(0.1)
@@ -162,14 +157,14 @@ class KafkaPipeline:
 
     def out(self) -> list[Any]:
         """The distinct records on ``out``, parsed."""
-        distinct = {dict(message.headers())["sn-id"]: message.value() for message in self.records(f"{self.name}.out")}
-        return [msgspec.json.decode(value) for value in distinct.values()]
+        distinct = {headers_of(message)["sn-id"]: message.value() for message in self.records(f"{self.name}.out")}
+        return [msgspec.json.decode(value or b"null") for value in distinct.values()]
 
     def dead_letters(self) -> list[tuple[bytes | None, dict[str, str]]]:
         """The distinct dead letters: value and headers."""
         letters = {}
         for message in self.records(f"{self.name}.dead-letters"):
-            headers = {name: value.decode() for name, value in message.headers()}
+            headers = headers_of(message)
             letters[headers["sn-id"]] = (message.value(), headers)
         return list(letters.values())
 
@@ -177,7 +172,7 @@ class KafkaPipeline:
         """A station's state, as its changelog has it."""
         rows: dict[tuple[int, bytes], bytes | None] = {}
         for message in self.records(f"{self.name}-{station}-changelog"):
-            rows[message.partition(), message.key()] = message.value()
+            rows[message.partition() or 0, message.key() or b""] = message.value()
         return {key: value for (_, key), value in rows.items() if value is not None}
 
     def counts(self, station: str) -> dict[str, int]:
@@ -213,3 +208,9 @@ class KafkaPipeline:
     def wait_until_running(self, worker: int, seconds: float = 60) -> None:
         """Wait until a worker's records flow."""
         self.wait_for(lambda: b"Worker ready" in self.log(worker).read_bytes(), seconds)
+
+
+def headers_of(message: Message) -> dict[str, str]:
+    """A record's headers as text."""
+    headers: Any = message.headers() or []
+    return {name: value.decode(errors="replace") for name, value in headers}

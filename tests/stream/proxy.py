@@ -39,7 +39,6 @@ class Proxy:
         self._fault: Fault | None = None
         self._times = 0
         self._late: list[bytes] = []
-        self._unanswered: set[bytes] = set()
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
         self._over = asyncio.Event()
@@ -99,10 +98,11 @@ class Proxy:
         except OSError:
             writer.close()
             return
+        unanswered: set[bytes] = set()  # correlation ids of this connection
         with contextlib.closing(writer), contextlib.closing(to_broker):
             pumps = [
-                asyncio.ensure_future(self._requests(reader, to_broker)),
-                asyncio.ensure_future(self._answers(from_broker, writer)),
+                asyncio.ensure_future(self._requests(reader, to_broker, unanswered)),
+                asyncio.ensure_future(self._answers(from_broker, writer, unanswered)),
             ]
             try:
                 _, left = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -113,7 +113,9 @@ class Proxy:
                     pump.cancel()
                 await asyncio.gather(*pumps, return_exceptions=True)
 
-    async def _requests(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _requests(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, unanswered: set[bytes]
+    ) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 frame = await _frame(reader)
@@ -124,19 +126,20 @@ class Proxy:
                     continue
                 self.faulted += 1
                 if self._fault is Fault.NO_ANSWER:
-                    self._unanswered.add(frame[HEADER + 4 : HEADER + 8])
+                    unanswered.add(frame[HEADER + 4 : HEADER + 8])
                     writer.write(frame)
                     continue  # the connection ends when the answer comes
                 if self._fault is Fault.LATE:
                     self._late.append(frame)
                 return
 
-    async def _answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answers(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, unanswered: set[bytes]
+    ) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 frame = await _frame(reader)
-                if frame[HEADER : HEADER + 4] in self._unanswered:
-                    self._unanswered.clear()
+                if frame[HEADER : HEADER + 4] in unanswered:
                     return
                 await self._open.wait()
                 writer.write(frame)

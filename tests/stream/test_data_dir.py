@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from streamnotify.errors import SettingsError
 from streamnotify.stream.data_dir import locked_data_dir
 
 
@@ -47,3 +50,18 @@ def test_a_deleted_directory_stays_locked(tmp_path: Path) -> None:
         first.rmdir()
         with locked_data_dir(tmp_path) as second:
             assert second.name == "worker-1"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_place_that_cannot_be_a_directory_is_refused_by_the_name_of_the_setting(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(SettingsError, match=r"^STREAMNOTIFY_DATA_DIR is '.*file.*': a directory that can be made"),
+        locked_data_dir(tmp_path / place),
+    ):
+        pass
+
+
+def test_an_error_of_the_holder_is_not_taken_for_one_of_the_directory(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), locked_data_dir(tmp_path):
+        (tmp_path / "nothing").read_text()

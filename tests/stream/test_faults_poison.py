@@ -17,7 +17,7 @@ def poisoned(deployment: KafkaPipeline) -> collections.Counter[tuple[str, str]]:
     """How often each poisoned number of the counter is among the dead letters: (key, kind)."""
     decode = pipeline.COUNTS.decode
     assert decode is not None
-    adds = [decode(value) for value, headers in deployment.dead_letters() if headers["sn-stage"] == "counter"]
+    adds = [decode(value or b"") for value, headers in deployment.dead_letters() if headers["sn-stage"] == "counter"]
     return collections.Counter((add.key, add.poison) for add in adds)
 
 
@@ -48,7 +48,9 @@ def test_poison_among_good_numbers_is_dead_lettered_once_and_the_good_ones_count
     deployment.wait_until_counted()
     assert poisoned(deployment) == dict.fromkeys(expected, 1)
     deployment.wait_for(lambda: len(deployment.dead_letters()) >= len(expected) + 18 * len(GARBAGE))
-    garbage_back = [(value, headers) for value, headers in deployment.dead_letters() if headers["sn-stage"] == "splitter"]
+    garbage_back = [
+        (value, headers) for value, headers in deployment.dead_letters() if headers["sn-stage"] == "splitter"
+    ]
     assert collections.Counter(value for value, _ in garbage_back) == dict.fromkeys(GARBAGE, 18)
     assert all(headers["sn-reason"] for _, headers in garbage_back)
 

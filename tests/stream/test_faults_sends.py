@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.stream import changelog
-from tests.stream.kafka_pipeline import KafkaPipeline
+from tests.stream.kafka_pipeline import KafkaPipeline, headers_of
 from tests.stream.load import Supervision, put_for
 from tests.stream.proxy import Fault, Proxy
 
@@ -30,9 +30,12 @@ def wait_until_failed(deployment: KafkaPipeline, workers: Supervision, times: in
     deployment.wait_for(lambda: workers.failures[1] >= times, pause=0.1)
 
 
-def test_a_send_whose_answer_is_lost_is_repeated_and_takes_effect_once(
-    deployment: KafkaPipeline, proxy: Proxy
-) -> None:
+def wait_until_faulted(deployment: KafkaPipeline, proxy: Proxy, times: int) -> None:
+    """Wait until the fault has happened so often."""
+    deployment.wait_for(lambda: proxy.faulted >= times, pause=0.1)
+
+
+def test_a_send_whose_answer_is_lost_is_repeated_and_takes_effect_once(deployment: KafkaPipeline, proxy: Proxy) -> None:
     """The broker knows the repetition by its sequence number: the worker goes on, and nothing lies there twice."""
     rng = random.Random(13)
     deployment.start(1, proxy=proxy.port)
@@ -41,37 +44,44 @@ def test_a_send_whose_answer_is_lost_is_repeated_and_takes_effect_once(
         put_for(deployment, 0.5, rng)
         proxy.break_sends(f"{deployment.name}-{topic}", Fault.NO_ANSWER)
         put_for(deployment, 0.5, rng)
-        deployment.wait_for(lambda lost=lost: proxy.faulted >= lost, pause=0.1)
+        wait_until_faulted(deployment, proxy, lost)
     deployment.flush()
     deployment.wait_until_counted()
     assert deployment.workers[1].poll() is None
     assert changelog.regressions(deployment, "counter") == []
-    identities = [dict(record.headers())["sn-from"] for record in deployment.records(f"{deployment.name}-sums")]
+    sums = deployment.records(f"{deployment.name}-sums")
+    identities = [headers_of(record)["sn-from"] for record in sums]
+    assert len(identities) == sum(deployment.expected.values())
     assert len(identities) == len(set(identities))
 
 
 @pytest.mark.parametrize(
-    ("expires", "late"),
-    [("sums", "counter-changelog"), pytest.param("counter-changelog", "sums", marks=pytest.mark.soak)],
+    "faults",
+    [
+        {"sums": Fault.NO_ANSWER, "counter-changelog": Fault.LATE},
+        pytest.param({"sums": Fault.NOT_SENT, "counter-changelog": Fault.NO_ANSWER}, marks=pytest.mark.soak),
+        pytest.param({"counter-changelog": Fault.NOT_SENT, "sums": Fault.LATE}, marks=pytest.mark.soak),
+    ],
+    ids=lambda faults: ", ".join(f"{topic} {fault.name}" for topic, fault in faults.items()),
 )
-def test_after_a_send_that_was_never_acked_the_worker_ends_and_what_lands_late_is_refused(
-    deployment: KafkaPipeline, proxy: Proxy, expires: str, late: str
+def test_after_a_send_that_was_never_acked_the_worker_ends_and_nothing_is_lost_or_taken_twice(
+    deployment: KafkaPipeline, proxy: Proxy, faults: dict[str, Fault]
 ) -> None:
-    """Expired once, kept back by the network once: no offset was committed for it, and nothing comes twice."""
+    """Until the send expires. Had it reached the broker, its repetition is dropped; if it lands late, it is refused."""
     rng = random.Random(14)
-    late = f"{deployment.name}-{late}"
     with Supervision(deployment, {1: {"proxy": proxy.port, "send_timeout_ms": 1500}}) as workers:
         deployment.wait_until_running(1)
-        for times, (topic, fault) in enumerate(((f"{deployment.name}-{expires}", Fault.NOT_SENT), (late, Fault.LATE)), 1):
+        for times, (topic, fault) in enumerate(faults.items(), start=1):
             put_for(deployment, 1, rng)
-            proxy.break_sends(topic, fault, times=EVERY)
+            proxy.break_sends(f"{deployment.name}-{topic}", fault, times=EVERY)
             put_for(deployment, 1, rng)
             wait_until_failed(deployment, workers, times)
-            proxy.break_sends(topic, fault, times=0)
+            proxy.break_sends(f"{deployment.name}-{topic}", fault, times=0)
         deployment.flush()
         deployment.wait_until_counted()
-        answers = proxy.deliver_late()
-        assert {code for answer in answers for (to, _), code in answer.items() if to == late} == {INVALID_PRODUCER_EPOCH}
+        late = {f"{deployment.name}-{topic}" for topic, fault in faults.items() if fault is Fault.LATE}
+        answers = {code for answer in proxy.deliver_late() for (topic, _), code in answer.items() if topic in late}
+        assert answers == ({INVALID_PRODUCER_EPOCH} if late else set())
         put_for(deployment, 1, rng)
         deployment.flush()
         deployment.wait_until_counted()

@@ -26,7 +26,7 @@ def assert_each_woke_once(deployment: KafkaPipeline, keys: list[str]) -> None:
 def test_each_key_wakes_once_and_not_before_its_time_whatever_happens_to_the_workers(
     deployment: KafkaPipeline,
 ) -> None:
-    """Keys fall due all the time while workers are killed, once with lost state; the wake of a deleted row is nothing."""
+    """Keys fall due while workers are killed, once with lost state; the wake of a deleted row is nothing."""
     rng = random.Random(17)
     keys = [f"w{n}" for n in range(2000)]
     forgotten = [f"f{n}" for n in range(200)]

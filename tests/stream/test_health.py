@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from streamnotify.errors import SettingsError
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.engine import Engine
 from streamnotify.stream.health import HealthServer
@@ -48,6 +49,12 @@ def test_the_next_free_port_is_taken() -> None:
         _, other = HealthServer(lambda: True, lambda: True, "127.0.0.1", port).start()
     assert port < other < port + 20
     assert get(other, "/livez") == (200, "ok\n")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
+def test_an_address_that_is_not_this_machines_is_refused_by_the_name_of_the_setting(host: str) -> None:
+    with pytest.raises(SettingsError, match=f"^STREAMNOTIFY_HEALTH_BIND is {host}:8091: an address of this machine"):
+        HealthServer(lambda: True, lambda: True, host, 8091).start()
 
 
 def test_an_engine_whose_event_loop_has_had_no_turn_lately_is_not_live(tmp_path: Any) -> None:

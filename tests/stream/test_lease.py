@@ -57,9 +57,15 @@ def test_the_pulse_ends_with_the_first_beat_after_a_gap() -> None:
     """So that a frozen process ends even if it has nothing to send."""
     clock = Clock()
     lease = Lease(5.0, clock)
-    clock.now += 6.0
+
+    async def freeze() -> None:
+        beating = asyncio.ensure_future(lease.keep_pulse())
+        await asyncio.sleep(0)
+        clock.now += 6.0
+        await asyncio.wait_for(beating, 5)
+
     with pytest.raises(LeaseLost):
-        asyncio.run(lease.keep_pulse())
+        asyncio.run(freeze())
 
 
 def test_the_clock_counts_time_asleep() -> None:

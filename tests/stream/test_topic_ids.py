@@ -50,7 +50,7 @@ def expire(deployment: KafkaPipeline, topic: str) -> dict[int, int]:
 def said_at_its_end(deployment: KafkaPipeline, worker: int) -> str:
     """Why a worker that refused to start did so."""
     assert deployment.workers[worker].wait(60) == EXIT_REFUSED
-    return re.findall("refused to start: (.*)", deployment.log(worker).read_text())[-1]
+    return str(re.findall("refused to start: (.*)", deployment.log(worker).read_text())[-1])
 
 
 def count_some_and_stop(deployment: KafkaPipeline) -> None:

@@ -9,33 +9,35 @@ import os
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+import aiokafka.conn
+
+from streamnotify.stream import writer
+from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.worker import run
 
 
 def _through_proxy(real: int, proxy: int) -> None:
     """Send every connection to the broker through a proxy; the broker advertises its own port."""
-    import aiokafka.conn
-
-    init = aiokafka.conn.AIOKafkaConnection.__init__
+    connection: Any = aiokafka.conn.AIOKafkaConnection
+    init = connection.__init__
 
     def init_through_proxy(self: object, host: str, port: int, *args: object, **kwargs: object) -> None:
         init(self, host, proxy if port == real else port, *args, **kwargs)
 
-    aiokafka.conn.AIOKafkaConnection.__init__ = init_through_proxy  # type: ignore[method-assign]
+    connection.__init__ = init_through_proxy
 
 
-def main() -> int:
+def main() -> None:
     """Run until SIGTERM."""
     told = json.loads(sys.argv[1])
-    logging.basicConfig(level=os.environ.get("LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=os.environ.get("LEVEL", "INFO"), format=line, stream=sys.stderr)
     logging.getLogger("aiokafka").setLevel(logging.INFO)
     if told.get("proxy"):
         _through_proxy(int(told["bootstrap_servers"].rsplit(":", 1)[1]), told["proxy"])
-    from streamnotify.stream import topic_ids, writer
-    from streamnotify.stream.config import EngineConfig
-    from streamnotify.stream.worker import run
-
     writer.REQUEST_TIMEOUT_MS = told.get("send_timeout_ms", writer.REQUEST_TIMEOUT_MS)  # 30 s are long in a test
-    topic_ids.LOOK_EVERY = told.get("look_every", topic_ids.LOOK_EVERY)
     module = importlib.import_module(told.get("stations", "tests.stream.pipeline"))
     config = EngineConfig(
         bootstrap_servers=told["bootstrap_servers"],
@@ -48,8 +50,8 @@ def main() -> int:
         session_timeout=timedelta(seconds=told.get("session_timeout", 6)),
         heartbeat=timedelta(seconds=1),
     )
-    return run(module.stations(), config)
+    run(module.stations(), config)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
