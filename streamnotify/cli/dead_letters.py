@@ -63,7 +63,7 @@ def show(position: str, as_json: bool) -> None:
       streamnotify dead-letters show 3-17
     """
     partition, _, offset = position.partition("-")
-    if not (partition.isdecimal() and offset.isdecimal()):
+    if not (partition.isdecimal() and offset.isdecimal() and len(partition) <= 9 and len(offset) <= 18):
         raise click.BadParameter("an ID such as 3-17 is allowed", param_hint="ID")
     loaded = settings.load()
     with _reader(loaded) as reader:

@@ -21,7 +21,9 @@ _KEY_KEPT = 1024
 _LAST_MS = 253_402_300_799_000  # the last second of the year 9999
 
 
-def emission(station: Station, record: Record, failure: Exception, attempts: int, identity: bytes) -> Emission:
+def emission(
+    station: Station, record: Record, failure: Exception, attempts: int, identity: bytes, wake: bytes = b""
+) -> Emission:
     """The dead letter of a record.
 
     Args:
@@ -30,6 +32,7 @@ def emission(station: Station, record: Record, failure: Exception, attempts: int
         failure: why; a BadRecord names the field.
         attempts: how often it was handled.
         identity: of the record, so that a repetition of the dead letter can be told.
+        wake: key of the row whose wake failed, where the record is a tick.
     """
     headers = dead_letter_headers(
         topic=record.topic,
@@ -50,7 +53,7 @@ def emission(station: Station, record: Record, failure: Exception, attempts: int
     if len(key or b"") + sum(len(name) * 4 + len(content or b"") for name, content in own) > _LARGEST_REST:
         headers.append((NOT_KEPT, b"nor were its headers and the rest of its key"))
         key, own = key and key[:_KEY_KEPT], []
-    record_id = (RECORD_ID, b"%s%d/dead" % (identity, record.offset))
+    record_id = (RECORD_ID, b"%s%d/dead%s" % (identity, record.offset, b"/" + wake if wake else b""))
     return Emission(DEAD_LETTERS, key, value, [*own, *headers, record_id])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from streamnotify.errors import BadRecord, EngineFailure
 from streamnotify.stations.context import Due, Record, Station, WaitsFor
@@ -90,12 +91,14 @@ class Processor:
         Where it might not, because handling failed at every try, the verdict is persisted before any later record
         emits (DESIGN 3.3): else a repetition after a crash could emit in another order.
         """
+        fired = context.origin.fired
         for attempt in range(1, TRIES + 1):
             context.begin(record.offset, now_ms if self._has_clock else None)
+            context.origin.fired = fired
             try:
                 if mark == TICK:
-                    self._handle_tick(record, value, context)
-                elif mark == RESULT:
+                    return self._handle_tick(record, value, context)
+                if mark == RESULT:
                     self._handle_result(record, int(value), context)
                 elif self._decode is None:
                     self._station.handle(record, context)
@@ -111,6 +114,7 @@ class Processor:
                 failure = exc
             else:
                 return True
+        context.origin.fired = fired
         self._dead_letter(record, failure, TRIES, context)
         return False
 
@@ -121,42 +125,58 @@ class Processor:
             context.write(key, None)
             self._station.handle(self._decode(record.value or b""), context)
 
-    def _handle_tick(self, record: Record, frontier: bytes, tick: RecordContext) -> None:
-        """Handle due wakes in order until a number or a size is reached; another tick follows for the rest."""
-        now_ms, fired = tick.origin.now_ms or 0, tick.origin.fired
-        until = {WaitsFor.BROKER: now_ms, WaitsFor.FRONTIER: min(int(frontier or b"-1"), now_ms)}
-        left = WAKES_PER_TICK
-        for waits_for, until_ms in until.items():
-            for key in wakes.due(self._store, waits_for, until_ms, fired.get(waits_for)):
-                tick.origin.fired = {**fired, waits_for: key}  # what is put to sleep by handling it comes after it
-                if not left or not self._fire(record, key, tick):
-                    tick.origin.fired = fired
-                    return
-                fired = tick.origin.fired
-                left -= 1
+    def _handle_tick(self, record: Record, frontier: bytes, tick: RecordContext) -> bool:
+        """Handle due wakes in order until a number or a size is reached; another tick follows for the rest.
 
-    def _fire(self, record: Record, key: bytes, tick: RecordContext) -> bool:
-        """Handle one due wake on a layer of its own; False if the tick has no room for it."""
-        if tick.read(key) is None:
-            return True  # an earlier wake of this tick has moved or cancelled it
-        at_ms, row_key = wakes.parse_due_key(key)
+        It also ends with a wake that fails unexpectedly: that verdict is persisted before the next one is handled.
+        """
+        now_ms, fired = tick.origin.now_ms or 0, dict(tick.origin.fired)
+        until = {WaitsFor.BROKER: now_ms, WaitsFor.FRONTIER: min(int(frontier or b"-1"), now_ms)}
+        due = (
+            (clock, key) for clock, ms in until.items() for key in wakes.due(self._store, clock, ms, fired.get(clock))
+        )
+        # What handling a wake puts to sleep comes after this tick, which looks only at what was due when it began.
+        tick.origin.fired = {clock: wakes.last_key(clock, ms) for clock, ms in until.items()}
+        stands = True
+        for clock, key in islice(due, WAKES_PER_TICK):
+            layer, stands = self._fire(record, key, tick)
+            if tick.size and tick.size + layer.size > CHUNK_BYTES:
+                break
+            tick.absorb(layer)
+            fired[clock] = key
+            if not stands:
+                break
+        tick.origin.fired = fired
+        return stands
+
+    def _fire(self, record: Record, key: bytes, tick: RecordContext) -> tuple[RecordContext, bool]:
+        """The layer of one due wake, and whether its verdict would be the same another time."""
         layer = RecordContext(tick, tick.origin)
-        wakes.clear_wake(layer, key, row_key)
-        if layer.read(row_key) is not None:
-            due = Due(self._rows[row_key[:1]], row_key[1:].decode(), datetime.fromtimestamp(at_ms / 1000, UTC))
+        if tick.read(key) is None:
+            return layer, True  # an earlier wake of this tick has moved or cancelled it
+        at_ms, row_key = wakes.parse_due_key(key)
+        for attempt in range(1, TRIES + 1):
+            layer = RecordContext(tick, tick.origin)
+            wakes.clear_wake(layer, key, row_key)
+            if layer.read(row_key) is None:
+                return layer, True
             try:
+                due = Due(self._rows[row_key[:1]], row_key[1:].decode(), datetime.fromtimestamp(at_ms / 1000, UTC))
                 self._station.handle(due, layer)
             except EngineFailure:
                 raise
             except Exception as exc:
-                logger.exception("%s failed on the wake of %r", self._station.name, row_key)
-                layer = RecordContext(tick, tick.origin)
-                wakes.clear_wake(layer, key, row_key)
-                layer.emissions.append(dead_letters.emission(self._station, record, exc, 1, self._identity))
-        if tick.size and tick.size + layer.size > CHUNK_BYTES:
-            return False
-        tick.absorb(layer)
-        return True
+                logger.exception("%s failed on the wake of %r, try %d", self._station.name, row_key, attempt)
+                failure = exc
+                if isinstance(exc, BadRecord):
+                    break
+            else:
+                return layer, True
+        layer = RecordContext(tick, tick.origin)
+        wakes.clear_wake(layer, key, row_key)
+        letter = dead_letters.emission(self._station, record, failure, attempt, self._identity, row_key)
+        layer.emissions.append(letter)
+        return layer, isinstance(failure, BadRecord)
 
     def _dead_letter(self, record: Record, failure: Exception, attempts: int, context: RecordContext) -> None:
         """Throw away what the record has changed and emit it as a dead letter."""
@@ -173,10 +193,13 @@ def _mark(record: Record) -> tuple[str, bytes]:
     return NO_MARK
 
 
-def _parse_identity(value: bytes) -> tuple[bytes, Identity]:
-    """The source of an emission, and its place among those from there."""
-    source, epoch, offset, index = value.rsplit(b"/", 3)
-    return source, (int(epoch), int(offset), int(index))
+def _parse_identity(value: bytes) -> tuple[bytes, Identity] | None:
+    """The source of an emission, and its place among those from there; None for a header that is not ours."""
+    try:
+        source, epoch, offset, index = value.rsplit(b"/", 3)
+        return source, (int(epoch), int(offset), int(index))
+    except ValueError:
+        return None
 
 
 def _position(record: Record) -> str:

@@ -27,6 +27,11 @@ def due_key(waits_for: WaitsFor, at_ms: int, row_key: bytes) -> bytes:
     return DUE + bytes([waits_for]) + max(at_ms, 0).to_bytes(_TIME_BYTES, "big") + row_key
 
 
+def last_key(waits_for: WaitsFor, at_ms: int) -> bytes:
+    """Sorts behind every index row due at ``at_ms``: the keys of rows begin with an ASCII byte."""
+    return due_key(waits_for, at_ms, b"\xff")
+
+
 def parse_due_key(key: bytes) -> tuple[int, bytes]:
     """``(at_ms, row key)`` of an index row's key."""
     return int.from_bytes(key[_PREFIX : _PREFIX + _TIME_BYTES], "big"), key[_PREFIX + _TIME_BYTES :]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,20 +76,22 @@ def test_what_only_a_person_can_change_is_left_with_exit_code_1(command: Command
     assert f"left: {command.prefix}streamnotify-tasks: partitions is 2, declared 3 (cannot be changed" in applied.output
 
 
-def _dead_letter(kafka: EmbeddedKafka, topic: str, value: bytes) -> None:
+def _dead_letter(
+    kafka: EmbeddedKafka, topic: str, value: bytes, key: bytes = b"k", reason: str = "one of … is allowed"
+) -> None:
     headers: dict[str, str | bytes | None] = dict(
         dead_letter_headers(
             topic="task-events",
             partition=1,
             offset=17,
             stage="ingest",
-            error=BadRecord("one of … is allowed", "status"),
+            error=BadRecord(reason, "status"),
             attempts=1,
             failed_at=datetime(2024, 1, 15, 14, 30, tzinfo=UTC),
         )
     )
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
-    producer.produce(topic, value=value, key=b"k", headers=headers, partition=1)
+    producer.produce(topic, value=value, key=key, headers=headers, partition=1)
     assert producer.flush(15) == 0
 
 
@@ -116,6 +119,27 @@ def test_dead_letters_are_listed_with_their_reasons_and_shown_whole(command: Com
     assert 'value: {"status": "Broken"}\n' in command("dead-letters", "show", "1-1").output
     assert command("dead-letters", "show", "0-0").output == "Error: there is no dead letter 0-0\n"
     assert command("dead-letters", "show", "first").exit_code == 2
+
+
+def test_a_dead_letter_cannot_write_to_the_terminal_what_is_not_there(command: Command, kafka: EmbeddedKafka) -> None:
+    command("topics", "apply")
+    evil = b"a\x1b]0;owned\x07\rb\xe2\x80\xae\n{}"
+    _dead_letter(kafka, f"{command.prefix}dead-letters", evil, key=evil, reason=evil.decode())
+    listed, shown = (command("dead-letters", *arguments).output for arguments in (("list",), ("show", "1-0")))
+    for output in (listed, shown):
+        assert r"a\x1b]0;owned\x07\rb\u202e" in output
+        assert not set(output) & set("\x1b\x07\r\u202e")
+    assert "\n{}\n" in shown, "the lines of a value are kept"
+    assert len(listed.splitlines()) == 2
+
+
+@pytest.mark.parametrize("position", ["99-0", "0-99", "0-999999999999999999"])
+def test_a_position_that_is_not_there_is_said_so_at_once(command: Command, position: str) -> None:
+    command("topics", "apply")
+    began = time.monotonic()
+    shown = command("dead-letters", "show", position)
+    assert (shown.exit_code, shown.output) == (1, f"Error: there is no dead letter {position}\n")
+    assert time.monotonic() - began < 10
 
 
 def test_dead_letters_without_topics_say_which_command_to_run(command: Command) -> None:

@@ -29,9 +29,9 @@ def deployment(own_kafka: OwnKafka, tmp_path: Path) -> Iterator[KafkaPipeline]:
 
 
 def compacted(deployment: KafkaPipeline, station: str) -> bool:
-    """Whether most of what was written to every partition of a changelog is gone."""
+    """Whether a good part of what was written to each partition of a changelog is gone."""
     held = changelog.offsets(deployment, station)
-    return len(held) == deployment.partitions and all(len(offsets) < offsets[-1] / 2 for offsets in held.values())
+    return len(held) == deployment.partitions and all(len(have) < 0.8 * (have[-1] + 1) for have in held.values())
 
 
 def test_state_is_restored_exactly_from_compacted_changelogs(deployment: KafkaPipeline) -> None:
@@ -43,8 +43,12 @@ def test_state_is_restored_exactly_from_compacted_changelogs(deployment: KafkaPi
     deployment.wait_until_running(2)
     put_for(deployment, 3, rng)
     deployment.kill(1)  # its state gets old
-    put_for(deployment, 5, rng, per_second=2000)
-    deployment.wait_for(lambda: compacted(deployment, "counter") and compacted(deployment, "summer"))
+
+    def compacted_under_load() -> bool:
+        put_for(deployment, 1, rng, per_second=2000)  # a segment is closed by the next write
+        return compacted(deployment, "counter") and compacted(deployment, "summer")
+
+    deployment.wait_for(compacted_under_load)
     deployment.kill(2, lose_state=True)
     for worker in (1, 2):
         deployment.start(worker)
