@@ -110,7 +110,7 @@ def _measure(child: Child, applied: Callable[[], int], count: int, report: Repor
     while not samples or samples[-1].records < count:
         child.require_alive()
         done = applied()
-        samples.append(Sample(time.monotonic(), done))
+        samples.append(Sample(time.monotonic(), done, child.cpu()))
         report.progress(f"{done:,} of {count:,}")
         if not wait(WITHIN, began):
             break
@@ -126,7 +126,7 @@ def _measure(child: Child, applied: Callable[[], int], count: int, report: Repor
 def _tell(lines: Mapping[str, Measured], report: Report) -> None:
     ours = lines["ours"].rate
     rows = [_row(line, ours) for line in lines.values()]
-    columns = ("", "events", "seconds", "events/s", "our engine is", "")
+    columns = ("", "events", "seconds", "events/s", "our engine is", "CPU µs/event", "")
     report.table(f"Throughput: {SIZE}-byte JSON events, {PARTITIONS} partitions, one process each", columns, rows)
     for name, factor in (("faust", OVER_FAUST), ("quix", OVER_QUIX)):
         other = lines[name].rate
@@ -141,7 +141,7 @@ def _tell(lines: Mapping[str, Measured], report: Report) -> None:
 
 def _row(line: Measured, ours: Rate | None) -> tuple[str, ...]:
     if line.rate is None:
-        return (line.name, "", "", "", "", line.note)
+        return (line.name, "", "", "", "", "", line.note)
     ratio = ours.per_second / line.rate.per_second if ours is not None else 0.0
     note = line.note if line.rate.complete else "; ".join(filter(None, [line.note, "time ran out"]))
     figures = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
@@ -15,6 +15,9 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
 from streamnotify.stream.fetching import FetchingThread
+
+# A poll of 1 MiB may unpack to gigabytes; handled in one go they would hold up the heartbeat until the lease is lost.
+BATCH_BYTES = 1 << 20
 
 
 class MicroBatch:
@@ -43,8 +46,20 @@ class MicroBatches(DefaultSchedulingStrategy):
     def iterate(self, records: Mapping[TP, list[Any]]) -> Iterator[tuple[TP, Any]]:
         """The poll's records in the order they are delivered."""
         return super().iterate(
-            {tp: [MicroBatch(rs)] if rs and tp.topic in self.topics else rs for tp, rs in records.items()}
+            {tp: list(micro_batches(rs)) if tp.topic in self.topics else rs for tp, rs in records.items()}
         )
+
+
+def micro_batches(records: Sequence[Any]) -> Iterator[MicroBatch]:
+    """The records in batches of at most BATCH_BYTES unpacked; one larger than that is alone."""
+    start, size = 0, 0
+    for at, record in enumerate(records):
+        size += len(record.value or b"")
+        if size > BATCH_BYTES and at > start:
+            yield MicroBatch(list(records[start:at]))
+            start, size = at, len(record.value or b"")
+    if records:
+        yield MicroBatch(list(records[start:]))
 
 
 class _NoReadOffset(defaultdict[TP, Any]):

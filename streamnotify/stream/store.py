@@ -57,15 +57,19 @@ class PartitionStore:
             raise EngineFailure(f"state cannot be read: {exc}") from exc
 
     def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Rows from ``start`` (included) to ``stop`` (excluded), in order."""
-        iterator = self._db.iter()
-        iterator.seek(start)
-        while iterator.valid():
-            key = iterator.key()
-            if key >= stop:
-                return
-            yield key, iterator.value()
-            iterator.next()
+        """Rows from ``start`` (included) to ``stop`` (excluded), in order.
+
+        Raises:
+            EngineFailure: if the disk cannot be read.
+        """
+        try:
+            iterator = self._db.iter()
+            iterator.seek(start)
+            while iterator.valid() and (key := iterator.key()) < stop:
+                yield key, iterator.value()
+                iterator.next()
+        except Exception as exc:
+            raise EngineFailure(f"state cannot be read: {exc}") from exc
 
     def write(self, batch: rocksdict.WriteBatch, offset: int) -> None:
         """Write a batch and, in the same step, the changelog offset it corresponds to.

@@ -249,3 +249,17 @@ def test_what_only_a_producer_of_ones_own_can_write_does_no_harm(
     subjects = {str(mail["Subject"]) for mail in mail_server.mails_to("ann@example.com")}
     assert "Task Completed: committed - Success" in subjects
     assert "Task Completed: aborted - Success" not in subjects
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_events_may_be_compressed_in_any_way(
+    product: Product, mail_server: MailServer, kafka: EmbeddedKafka, codec: str
+) -> None:
+    """A codec the consumer lacks would stop the engine at that record for good."""
+    publisher = Producer({"bootstrap.servers": kafka.bootstrap_servers, "compression.type": codec, "linger.ms": 100})
+    for _ in range(50):
+        publisher.produce(
+            f"{product.prefix}task-events", event(task_id=codec, notify={"email": f"{codec}@example.com"})
+        )
+    assert publisher.flush(30) == 0
+    product.wait_for(lambda: mail_server.mails_to(f"{codec}@example.com") != [])

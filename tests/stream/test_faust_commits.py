@@ -266,7 +266,7 @@ def test_only_source_topics_are_merged_into_micro_batches(monkeypatch: pytest.Mo
     """Rule 3: Faust recovers changelogs record by record."""
 
     def record(topic: str, offset: int) -> Any:
-        return SimpleNamespace(topic=topic, partition=0, offset=offset, timestamp=offset, timestamp_type=1)
+        return SimpleNamespace(topic=topic, partition=0, offset=offset, timestamp=offset, timestamp_type=1, value=b"")
 
     polled = {TP(topic, 0): [record(topic, n) for n in range(3)] for topic in ("merged", "changelog")}
     monkeypatch.setattr(MicroBatches, "topics", {"merged"})
