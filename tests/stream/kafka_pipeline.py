@@ -133,6 +133,13 @@ class KafkaPipeline:
                 self._producer.poll(0.1)
         self._producer.poll(0)
 
+    def append(self, topic: str, key: bytes, *, times: int) -> None:
+        """Write the same empty record so many times to each partition of a topic, by its full name."""
+        for number in range(self.partitions):
+            for _ in range(times):
+                self._producer.produce(topic, b"", key, partition=number)
+        self.flush()
+
     def flush(self) -> None:
         """Wait until everything put is acked."""
         assert self._producer.flush(60) == 0

@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import NewTopic
 
+from streamnotify.stream import engine_rows
 from streamnotify.stream.fetching import FETCH_WAIT_MS
 from streamnotify.stream.worker import EXIT_FAILED, EXIT_REFUSED
 from tests.stream import pipeline
@@ -96,6 +97,7 @@ def test_a_changelog_created_anew_is_noticed_whether_the_state_on_disk_is_there_
     count_some_and_stop(deployment)
     changelog = f"{deployment.name}-counter-changelog"
     recreate(deployment, changelog, COMPACTED)
+    deployment.append(changelog, engine_rows.BARRIER, times=2000)  # longer than the old one was: only its id tells
     deployment.start(1)
     assert changelog in said_at_its_end(deployment, 1)
     deployment.kill(1, lose_state=True)
