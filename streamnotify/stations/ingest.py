@@ -54,6 +54,14 @@ class Oddities:
 
     misspelt: Counter[str] = field(default_factory=Counter)
     results_cut: int = 0
+    cut_tasks: set[str] = field(default_factory=set)
+
+    def is_new_cut(self, task_name: str) -> bool:
+        """Whether a cut result is worth a line: a task's results are mostly all too large or none."""
+        if task_name in self.cut_tasks or len(self.cut_tasks) >= _NAMES_REMEMBERED:
+            return False
+        self.cut_tasks.add(task_name)
+        return True
 
 
 def station(policy: IngestPolicy, oddities: Oddities | None = None) -> Station:
@@ -188,8 +196,9 @@ def _result(result: Any, task_name: str | int, oddities: Oddities) -> str | None
     cut = cut_result(result)
     if cut is None or cut.dropped:
         oddities.results_cut += 1
-        what = "it" if cut is None else ", ".join(repr(key[:64]) for key in cut.dropped[:10])
-        logger.warning("result of task %s is over %d bytes: dropped %s", task_name, RESULT_BYTES, what)
+        if oddities.is_new_cut(str(task_name)):
+            what = "it" if cut is None else ", ".join(repr(key[:64]) for key in cut.dropped[:10])
+            logger.warning("result of task %s is over %d bytes: dropped %s", task_name, RESULT_BYTES, what)
     return None if cut is None else cut.text
 
 

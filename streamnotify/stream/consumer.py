@@ -17,11 +17,11 @@ from faust.types import TP
 from streamnotify.stream.fetching import FetchingThread
 
 # A poll of 1 MiB may unpack to gigabytes; handled in one go they would hold up the heartbeat until the lease is lost.
-BATCH_BYTES = 1 << 20
+UNPACKED_BYTES = 1 << 20
 
 
 class MicroBatch:
-    """One poll's records of a partition, in the shape of the record Faust expects; its offset is the last one's.
+    """Records of one poll and partition, in the shape of the record Faust expects; its offset is the last one's.
 
     ``value`` is the list of records.
     """
@@ -51,11 +51,11 @@ class MicroBatches(DefaultSchedulingStrategy):
 
 
 def micro_batches(records: Sequence[Any]) -> Iterator[MicroBatch]:
-    """The records in batches of at most BATCH_BYTES unpacked; one larger than that is alone."""
+    """The records in batches of at most UNPACKED_BYTES unpacked; one larger than that is alone."""
     start, size = 0, 0
     for at, record in enumerate(records):
         size += len(record.value or b"")
-        if size > BATCH_BYTES and at > start:
+        if size > UNPACKED_BYTES and at > start:
             yield MicroBatch(list(records[start:at]))
             start, size = at, len(record.value or b"")
     if records:

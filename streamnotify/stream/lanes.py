@@ -92,11 +92,15 @@ class Lanes:
                 if event.message.generation_id != app.consumer_generation_id:
                     app.consumer.unacked.discard(event.message)  # from before a rebalance: it will be read again
                     continue
-                await self._look_for_gap(app.consumer, event.message)
-                await self._apply(number, event.value)
-                await stream.ack(event)
+                await self._apply_then_ack(stream, number, event)
         except Exception as exc:  # noqa: BLE001 - a lane is outside the agent's supervisor
             await self._crash(exc)
+
+    async def _apply_then_ack(self, stream: Any, number: int, event: Any) -> None:
+        """Only what is persisted is acked, and only what is acked is committed."""
+        await self._look_for_gap(stream.app.consumer, event.message)
+        await self._apply(number, event.value)
+        await stream.ack(event)
 
     async def _look_for_gap(self, consumer: Any, batch: Any) -> None:
         """Where offsets are missing, see whether they expired unread (compaction and transaction markers are fine)."""

@@ -21,7 +21,7 @@ from streamnotify.stream.fence import Fence
 from streamnotify.stream.layers import Emission
 from streamnotify.stream.store import PartitionStore
 
-BATCH_BYTES = 1_100_000  # of one record batch: a chunk's 800 KB and its records' overhead; topics allow 2 MiB
+RECORD_BATCH_BYTES = 1_100_000  # of one record batch: a chunk's 800 KB and its records' overhead; topics allow 2 MiB
 REQUEST_BYTES = 3 << 20  # of one record: a dead letter carries a record of up to 2 MiB and its headers
 REQUEST_TIMEOUT_MS = 30_000  # a send that is not acked by then ends the process (DESIGN 3.12)
 
@@ -31,7 +31,7 @@ def new_producer(config: EngineConfig) -> AIOKafkaProducer:
     return AIOKafkaProducer(
         acks="all",
         linger_ms=0,
-        max_batch_size=BATCH_BYTES,
+        max_batch_size=RECORD_BATCH_BYTES,
         max_request_size=REQUEST_BYTES,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         **config.client,
@@ -50,13 +50,13 @@ class Writer:
     Args:
         producer: acks from all in-sync replicas, no linger.
         config: names of topics.
-        check_lease: raises LeaseLost if this process may have been replaced without noticing.
+        check_pulse: raises LeaseLost if this process was frozen and may have been replaced without noticing.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, config: EngineConfig, check_lease: Callable[[], None]) -> None:
+    def __init__(self, producer: AIOKafkaProducer, config: EngineConfig, check_pulse: Callable[[], None]) -> None:
         self._producer = producer
         self._config = config
-        self._check_lease = check_lease
+        self._check_pulse = check_pulse
         self._partitions: dict[str, int] = {}
 
     async def persist(self, chunk: Chunk, source: int, fence: Fence | None, store: PartitionStore | None) -> None:
@@ -113,7 +113,7 @@ class Writer:
         destinations: defaultdict[tuple[str, int], list[Emission]] = defaultdict(list)
         for emission in emissions:
             destinations[await self._destination(emission, source)].append(emission)
-        self._check_lease()
+        self._check_pulse()
         acks: list[Awaitable[Any]] = []
         for (topic, partition), group in destinations.items():
             acks += await self._send_group(topic, partition, group, fence)
@@ -137,7 +137,7 @@ class Writer:
         for key, value in chunk.rows.items():
             if not _append(batch, key, value, []):
                 raise EngineFailure(f"a chunk of {chunk.size} bytes does not fit into one record batch")
-        self._check_lease()
+        self._check_pulse()
         ack = await self._send(batch, changelog, partition, fence)
         metadata = await _acked(ack)
         return int(metadata.offset) + len(chunk.rows) - 1

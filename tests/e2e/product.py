@@ -84,6 +84,7 @@ class Product:
         self.prefix = f"{name}."
         self.directory = directory
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
+        self._log_starts: dict[int, int] = {}  # where the latest start's part of a worker's log begins
         self.env = {
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
@@ -113,6 +114,7 @@ class Product:
 
     def start(self, worker: int, **env: str) -> None:
         """Start an engine process with a data directory of its own; it ends with code 70 where it crashes."""
+        self._log_starts[worker] = self.log(worker).stat().st_size if self.log(worker).exists() else 0
         with self.log(worker).open("ab") as log:
             self.workers[worker] = subprocess.Popen(
                 [sys.executable, "-m", "streamnotify.cli.engine"],
@@ -213,8 +215,8 @@ class Product:
             time.sleep(pause)
 
     def wait_until_running(self, worker: int, seconds: float = 60) -> None:
-        """Wait until a worker's records flow."""
-        self.wait_for(lambda: b"records flow" in self.log(worker).read_bytes(), seconds)
+        """Wait until the records of a worker, as it was started last, flow."""
+        self.wait_for(lambda: b"records flow" in self.log(worker).read_bytes()[self._log_starts[worker] :], seconds)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from streamnotify.wire.commands import MergeRun
 from streamnotify.wire.cuts import ERROR_BYTES, RESULT_BYTES
 from streamnotify.wire.topics import TASKS
 from tests.e2e.product import APP, MailServer, Product, a_running_product, headers_of, text_of
+from tests.stream.raw_batches import send_with_unreadable_names
 
 GOOD = {"task_name": "nightly-report", "status": "Completed", "notify": {"email": "ann@example.com"}}
 OUR_HEADERS = ("sn-", "__streams.")
@@ -217,7 +218,8 @@ async def publish_in_a_transaction(servers: str, topic: str, value: bytes, *, co
 def test_what_only_a_producer_of_ones_own_can_write_does_no_harm(
     product: Product, mail_server: MailServer, kafka: EmbeddedKafka
 ) -> None:
-    """Compressed records far over the limit, made-up timestamps, null and nonsensical headers, aborted transactions."""
+    """Compressed records far over the limit, made-up timestamps, null and nonsensical headers, header names that are no
+    UTF-8, aborted transactions."""
     topic = f"{product.prefix}task-events"
     zipping = Producer(
         {
@@ -237,6 +239,8 @@ def test_what_only_a_producer_of_ones_own_can_write_does_no_harm(
     assert zipping.flush(60) == 0
     for name, commit in (("aborted", False), ("committed", True)):
         asyncio.run(publish_in_a_transaction(kafka.bootstrap_servers, topic, event(task_name=name), commit=commit))
+    unreadable = [event(notify={"email": f"name{number}@example.com"}) for number in range(4)]
+    asyncio.run(send_with_unreadable_names(kafka.bootstrap_servers, topic, 1, unreadable))
     good_mail_arrives(product, mail_server, 60)
 
     def found() -> list[Letter]:
@@ -249,6 +253,7 @@ def test_what_only_a_producer_of_ones_own_can_write_does_no_harm(
     subjects = {str(mail["Subject"]) for mail in mail_server.mails_to("ann@example.com")}
     assert "Task Completed: committed - Success" in subjects
     assert "Task Completed: aborted - Success" not in subjects
+    assert {f"name{number}@example.com" for number in range(4)} <= set(mail_server.recipients.values())
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])

@@ -284,6 +284,16 @@ def test_what_is_no_task_event_is_refused_with_reason_and_field(
     assert reason in caught.value.reason
 
 
+def test_a_task_whose_results_are_cut_each_time_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    oddities = Oddities()
+    for name in ("a", "b", "a", "a"):
+        handled(a_record(SMALLEST | {"task_name": name, "result": "x" * 70_000}), oddities)
+    assert oddities.results_cut == 4
+    assert [record.getMessage() for record in caplog.records] == [
+        f"result of task {name} is over 65536 bytes: dropped it" for name in "ab"
+    ]
+
+
 def test_a_misspelt_field_is_logged_once_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
     oddities = Oddities()
     ctx = FakeContext()

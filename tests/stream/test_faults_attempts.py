@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.stream import pipeline
-from tests.stream.kafka_pipeline import KafkaPipeline
+from tests.stream.kafka_pipeline import KafkaPipeline, headers_of
 from tests.stream.load import Supervision
 from tests.stream.proxy import Fault, Proxy
 
@@ -125,3 +125,22 @@ def test_a_result_that_was_sent_before_the_worker_died_is_taken_and_the_attempt_
             proxy.break_sends(f"{deployment.name}-counter-changelog", Fault.NOT_SENT, times=0)
             assert_each_ended_once(deployment, keys)
     assert sorted(attempts.keys("begin")) == keys
+
+
+def test_a_result_that_lies_there_twice_is_taken_once(
+    deployment: KafkaPipeline, slow: Callable[[float], Attempts]
+) -> None:
+    """The broker's answer to it was lost, so it was sent again."""
+    keys = [f"a{n}" for n in range(8)]
+    attempts = slow(1)
+    with Proxy(int(deployment.bootstrap_servers.rsplit(":", 1)[1])) as proxy:
+        deployment.start(1, stations=SLOW, proxy=proxy.port)
+        for key in keys:
+            deployment.put(key, attempt=True)
+        deployment.flush()
+        deployment.wait_for(lambda: set(attempts.keys("begin")) == set(keys), pause=0.05)
+        proxy.break_sends(f"{deployment.name}-counts", Fault.NO_ANSWER, times=2)
+        assert_each_ended_once(deployment, keys)
+    sent = [record for record in deployment.records(f"{deployment.name}-counts") if "sn-result" in headers_of(record)]
+    assert len(sent) > len(keys)
+    assert performed(deployment) == dict.fromkeys(keys, 1)

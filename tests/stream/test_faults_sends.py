@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from tests.stream import changelog
+from tests.stream import changelog, pipeline
 from tests.stream.kafka_pipeline import KafkaPipeline, headers_of
 from tests.stream.load import Supervision, put_for
 from tests.stream.proxy import Fault, Proxy
@@ -86,6 +86,26 @@ def test_after_a_send_that_was_never_acked_the_worker_ends_and_nothing_is_lost_o
         deployment.flush()
         deployment.wait_until_counted()
     assert changelog.regressions(deployment, "counter") == []
+
+
+def test_a_stateless_station_commits_nothing_whose_emissions_were_not_acked(
+    deployment: KafkaPipeline, proxy: Proxy
+) -> None:
+    """Each number it read is emitted in the end, at least once; it has no state to tell it what was."""
+    keys = [f"s{n}" for n in range(3000)]
+    with Supervision(deployment, {1: {"proxy": proxy.port, "send_timeout_ms": 1500}}) as workers:
+        deployment.wait_until_running(1)
+        for key in keys[:1000]:
+            deployment.put_bytes(pipeline.number(key))
+        deployment.flush()
+        deployment.wait_for(lambda: len(deployment.counts("counter")) == 1000)
+        proxy.break_sends(f"{deployment.name}-counts", Fault.NOT_SENT, times=EVERY)
+        for key in keys[1000:]:
+            deployment.put_bytes(pipeline.number(key))
+        deployment.flush()
+        wait_until_failed(deployment, workers, 1)
+        proxy.break_sends(f"{deployment.name}-counts", Fault.NOT_SENT, times=0)
+        deployment.wait_for(lambda: set(deployment.counts("counter")) == set(keys))
 
 
 @pytest.mark.soak

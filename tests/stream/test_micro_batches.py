@@ -8,9 +8,9 @@ from aiokafka.structs import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamnotify.stream.consumer import BATCH_BYTES, micro_batches
+from streamnotify.stream.consumer import UNPACKED_BYTES, micro_batches
 
-SIZES = st.lists(st.sampled_from([None, 0, 1, BATCH_BYTES // 3, BATCH_BYTES, 2 * BATCH_BYTES]), max_size=10)
+SIZES = st.lists(st.sampled_from([None, 0, 1, UNPACKED_BYTES // 3, UNPACKED_BYTES, 2 * UNPACKED_BYTES]), max_size=10)
 
 
 @given(SIZES)
@@ -23,8 +23,8 @@ def test_no_batch_is_larger_than_allowed_and_no_record_is_lost(sizes: list[int |
     batches = list(micro_batches(records))
     assert [record for batch in batches for record in batch.value] == records
     for batch in batches:
-        assert len(batch.value) == 1 or sum(len(record.value or b"") for record in batch.value) <= BATCH_BYTES
+        assert len(batch.value) == 1 or sum(len(record.value or b"") for record in batch.value) <= UNPACKED_BYTES
         assert batch.offset == batch.value[-1].offset
     for one, following in itertools.pairwise(batches):
         together = sum(len(record.value or b"") for record in (*one.value, following.value[0]))
-        assert together > BATCH_BYTES, "batches are as large as allowed"
+        assert together > UNPACKED_BYTES, "batches are as large as allowed"

@@ -79,14 +79,14 @@ def a_chunk(*emissions: Emission, **rows: bytes) -> Chunk:
 
 
 def persist(
-    chunk: Chunk, *, refuses: str = "", check_lease: Any = lambda: None
+    chunk: Chunk, *, refuses: str = "", check_pulse: Any = lambda: None
 ) -> tuple[list[str], FakeProducer, FakeStore, BaseException | None]:
     """Persist a chunk of partition 1: the steps, the producer, the store and what went wrong."""
     steps: list[str] = []
 
     async def scenario() -> Any:
         producer, store = FakeProducer(steps, refuses), FakeStore(steps)
-        writer = Writer(producer, CONFIG, check_lease)
+        writer = Writer(producer, CONFIG, check_pulse)
         try:
             await writer.persist(chunk, 1, Fence(1, 1), cast(Any, store))
         except (EngineFailure, LeaseLost) as exc:
@@ -129,7 +129,7 @@ def test_a_process_that_may_have_been_replaced_sends_nothing() -> None:
         raise LeaseLost("stood still")
 
     for chunk in (a_chunk(NEXT_A, na=b"row"), a_chunk(na=b"row")):
-        steps, _, _, failure = persist(chunk, check_lease=frozen)
+        steps, _, _, failure = persist(chunk, check_pulse=frozen)
         assert isinstance(failure, LeaseLost)
         assert steps == []
 
