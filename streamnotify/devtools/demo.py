@@ -26,12 +26,12 @@ from streamnotify.devtools.worker_process import WorkerProcess
 from streamnotify.errors import StreamnotifyError
 from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.topic_reader import TopicReader
-from streamnotify.wire.dead_letter import REASON
+from streamnotify.wire.dead_letter import MESSAGE
 from streamnotify.wire.topic_layout import layouts
 from streamnotify.wire.topics import DEAD_LETTERS, NOTIFICATION_STATUS, TASK_EVENTS
 
 KAFKA_PORT, SMTP_PORT, PAGE_PORT, HEALTH_PORT = 9092, 1025, 8025, 8091  # taken if free
-PARTITIONS = 4
+PARTITIONS = 8  # the default, so that commands in other terminals need not be told
 READY_WITHIN = timedelta(seconds=90)
 ARRIVED_WITHIN = timedelta(seconds=60)
 
@@ -211,7 +211,7 @@ def _mail_line(mail: ReceivedMail) -> str:
 
 def _dead_letter_line(message: Message) -> str:
     headers = dict(message.headers() or [])
-    reason = headers.get(REASON)
+    reason = headers.get(MESSAGE)  # with the field in front
     said = reason.decode() if isinstance(reason, bytes) else "no reason given"
     value = (message.value() or b"").decode("utf-8", "replace")
     return f"dead letter: {value[:80]}\n      because: {said}"
