@@ -31,7 +31,7 @@ _AT_LEAST = frozenset({"max.message.bytes"})  # more than declared does no harm
 _HOUSEKEEPING = frozenset({"segment.bytes", "segment.ms", "min.cleanable.dirty.ratio", "max.compaction.lag.ms"})
 _UNCHANGEABLE = {
     Partitions.ONE: "cannot be changed: delete the topic, apply, and publish its records again",
-    Partitions.EXACT: "cannot be changed: set STREAMNOTIFY_PARTITIONS to what there is, or take another STREAMNOTIFY_APP_ID",
+    Partitions.EXACT: "cannot be changed: set STREAMNOTIFY_PARTITIONS to that, or take another STREAMNOTIFY_APP_ID",
 }
 _PASSING = frozenset(
     {

@@ -46,10 +46,9 @@ def run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
     except BaseException as failure:
         logger.critical("the engine failed: %s", failure, exc_info=failure)
         _end_at_once(EXIT_FAILED)
-    _end_at_once(EXIT_OK)  # threads that still wait for a broker must not hold it up
 
 
-async def _run(stations: Sequence[Station], config: EngineConfig) -> None:
+async def _run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -62,21 +61,19 @@ async def _run(stations: Sequence[Station], config: EngineConfig) -> None:
     running = asyncio.ensure_future(engine.run(stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        _leave(running)
-        return
-    done, _ = await asyncio.wait({running}, timeout=STOP_WITHIN)
-    if not done:
+    if not running.done():
+        await asyncio.wait({running}, timeout=STOP_WITHIN)
+    if not running.done():
         logger.warning("the engine did not stop within %.0f s; ending the process", STOP_WITHIN)
         _end_at_once(EXIT_OK)
     _leave(running)
 
 
-def _leave(running: asyncio.Future[None]) -> None:
-    """End without asyncio's clean-up of tasks once the engine failed: they must not get another turn."""
+def _leave(running: asyncio.Future[None]) -> NoReturn:
+    """End without asyncio's clean-up: tasks of a failed engine must not get another turn, nor threads hold it up."""
     failure = running.exception()
     if failure is None:
-        return
+        _end_at_once(EXIT_OK)
     if isinstance(failure, StateError):
         logger.error("refused to start: %s", failure)
         _end_at_once(EXIT_REFUSED)
