@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable
 
 from streamnotify.stations.context import Folding
@@ -10,7 +11,9 @@ from streamnotify.stream.layers import CHUNK_BYTES, Emission, Layer, Store
 
 Identity = tuple[int, int, int]  # deployment epoch, input offset, index: grows along one source
 
-CHUNK_RECORDS = 2_000  # so that the event loop gets its turn about every 20 ms
+# The event loop gets its turn between two chunks: after so many records, or so many seconds of slow handlers.
+CHUNK_RECORDS = 2_000
+TURN_SECONDS = 0.02
 
 
 class Chunk(Layer):
@@ -31,6 +34,7 @@ class Chunk(Layer):
         self._seen: dict[bytes, Identity] = {}
         self.position = engine_rows.decode_position(store.read(engine_rows.POSITION) if stateful else None)
         self.records = 0
+        self._began = time.perf_counter()
 
     def has_applied(self, source: bytes, identity: Identity) -> bool:
         """Whether an emission was applied before (DESIGN 3.7), by this chunk or an earlier one."""
@@ -46,7 +50,8 @@ class Chunk(Layer):
     @property
     def full(self) -> bool:
         """Whether the chunk should be persisted before another record is looked at."""
-        return self.records >= CHUNK_RECORDS or self.size >= CHUNK_BYTES
+        full = self.records >= CHUNK_RECORDS or self.size >= CHUNK_BYTES
+        return full or time.perf_counter() - self._began > TURN_SECONDS
 
     def take(self, offset: int, now_ms: int, seen: tuple[bytes, Identity] | None) -> None:
         """Count a record as applied, whatever became of it; ``seen`` is the emission it was, if it is a new one."""

@@ -66,8 +66,8 @@ async def take_fence(
         aiokafka.errors.KafkaError: if the broker refuses or cannot be reached.
     """
     transactional = AIOKafkaProducer(transactional_id=transactional_id, **client)
-    await transactional.start()
     try:
+        await transactional.start()
         manager = transactional._txn_manager
         fence = Fence(manager.producer_id, manager.producer_epoch)
     finally:

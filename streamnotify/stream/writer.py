@@ -140,6 +140,8 @@ class Writer:
         self._check_pulse()
         ack = await self._send(batch, changelog, partition, fence)
         metadata = await _acked(ack)
+        if metadata.offset < 0:  # aiokafka's answer to a repeated batch: it lies there, but where is not known
+            raise EngineFailure(f"the place of a chunk on {changelog} is not known")
         return int(metadata.offset) + len(chunk.rows) - 1
 
     async def _send(self, batch: Any, topic: str, partition: int, fence: Fence | None) -> Awaitable[Any]:
