@@ -116,7 +116,7 @@ class AttemptPool:
             asyncio.get_running_loop().call_later(GIVEN_BACK_FOR, self._take_again, partition, key, number)
             return
         topic = self.station.inputs[0]
-        name = self._config.topic_name(topic.name, internal=topic.internal)
+        name = self._config.topic_name(topic)
         sending = self._writer.send_alone(
             name, partition.number, key.encode(), topic.encode(command), (RESULT, b"%d" % number)
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from streamnotify.stream.security import KafkaSecurity
+from streamnotify.wire.topics import Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ class EngineConfig:
         """Arguments every aiokafka client of ours starts with."""
         return {"bootstrap_servers": self.bootstrap_servers, **_for_aiokafka(self.security)}
 
-    def topic_name(self, name: str, *, internal: bool) -> str:
-        """The name on the broker of a topic's logical name (DESIGN section 9, "Codecs")."""
-        return f"{self.app_id}-{name}" if internal else f"{self.topic_prefix}{name}"
+    def topic_name(self, topic: Topic) -> str:
+        """The topic's name on the broker (DESIGN section 9, "Codecs")."""
+        return f"{self.app_id}-{topic.name}" if topic.internal else f"{self.topic_prefix}{topic.name}"
 
     def changelog_name(self, station: str) -> str:
         """The changelog of a station's table, as Faust names it."""

@@ -73,19 +73,19 @@ def _instant(timestamp_ms: int) -> datetime:
 
 
 class Expired:
-    """Stands for records that are gone: offsets ``first`` to ``last`` of a partition."""
+    """Stands for records that are gone, from offset ``first`` on."""
 
     key = None
     value = None
     headers = ()
     timestamp = 0
 
-    def __init__(self, tp: TP, first: int, last: int) -> None:
-        self.topic, self.partition, self.offset, self.last = tp.topic, tp.partition, first, last
+    def __init__(self, tp: TP, first: int) -> None:
+        self.topic, self.partition, self.offset = tp.topic, tp.partition, first
 
 
 def expired(station: Station, tp: TP, first: int, last: int) -> Emission:
     """The dead letter that says which records of a public topic expired before they were read (DESIGN 3.2)."""
     lost = BadRecord(f"lost {first}..{last}: these records expired before they were read")
     identity = f"{station.name}/{tp.topic}/{tp.partition}/".encode()
-    return emission(station, Expired(tp, first, last), lost, 0, identity)
+    return emission(station, Expired(tp, first), lost, 0, identity)

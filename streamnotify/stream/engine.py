@@ -31,6 +31,7 @@ from streamnotify.stream.processor import Processor
 from streamnotify.stream.store import share_cache
 from streamnotify.stream.takeover import Takeover
 from streamnotify.stream.ticker import Ticker
+from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.writer import Writer, new_producer
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,8 @@ class Engine:
         discard_if_old(self._config.data_dir)
         producer = new_producer(self._config)
         await producer.start()
-        self._assemble(producer, await asyncio.to_thread(topic_ids.read, self._config, self._stations))
+        admin = TopicAdmin(self._config.bootstrap_servers, self._config.security)
+        self._assemble(producer, admin, await asyncio.to_thread(topic_ids.read, admin, self._config, self._stations))
         self.app.finalize()
         background = [asyncio.create_task(self._guard(task)) for task in self._background]
         starting = asyncio.create_task(self._guard(self.app.start()))
@@ -109,13 +111,13 @@ class Engine:
             self.failure = failure
         self._failed.set()
 
-    def _assemble(self, producer: AIOKafkaProducer, ids: topic_ids.CurrentIds) -> None:
+    def _assemble(self, producer: AIOKafkaProducer, admin: TopicAdmin, ids: topic_ids.CurrentIds) -> None:
         config, app = self._config, self.app
         writer = Writer(producer, config, self.lease.check_pulse)
         stateful = [station for station in self._stations if station.rows]
         tables = {station.name: stateful_table(app, station, config) for station in stateful}
         share_cache(tables)
-        takeover = Takeover(config, self._stations, tables, producer, writer, self.ownership)
+        takeover = Takeover(config, self._stations, tables, admin, producer, writer, self.ownership)
         takeover.hook_into(cast(TableManager, app.tables).recovery, self.crash)
         self._pools = [
             AttemptPool(station, self.ownership, writer, self.lease, config, self.crash)
@@ -141,12 +143,12 @@ class Engine:
         self._background = [
             self.lease.keep_pulse(),
             Ticker(self.ownership, writer, config, clock).run(),
-            topic_ids.watch(ids, self._stations),
+            topic_ids.watch(admin, ids, self._stations),
             self._watch(),
         ]
 
     def _agent(self, station: Station, lanes: Lanes) -> None:
-        names = [self._config.topic_name(topic.name, internal=topic.internal) for topic in station.inputs]
+        names = [self._config.topic_name(topic) for topic in station.inputs]
         MicroBatches.topics.update(names)
         topic = self.app.topic(*names, key_type=bytes, value_serializer="raw")
 
@@ -178,13 +180,13 @@ class Engine:
             if time.monotonic() - marked > MARK_ALIVE_EVERY:
                 mark_alive(self._config.data_dir)
                 marked = time.monotonic()
-            if self.ready:
+            was_flowing, flowing, owned = flowing, self.ready, len(list(self.ownership))
+            if flowing:
                 for pool in self._pools:
                     pool.resume()
-            if self.ready and not flowing:
-                logger.info("records flow; %d partitions of stateful stations are ours", len(list(self.ownership)))
-            flowing = self.ready
-            PARTITIONS_OWNED.set(len(list(self.ownership)))
+            if flowing and not was_flowing:
+                logger.info("records flow; %d partitions of stateful stations are ours", owned)
+            PARTITIONS_OWNED.set(owned)
             HEARTBEAT_AGE.set(self.lease.heartbeat_age)
             await asyncio.sleep(0.1)
 

@@ -107,7 +107,7 @@ class Lanes:
         expected = self._expected.get(batch.tp, (None, 0))
         first = batch.value[0].offset
         if expected[0] == batch.generation_id and first > expected[1]:
-            await self._positions.not_expired(consumer, batch.tp, expected[1])
+            await self._positions.not_expired(consumer, {batch.tp: expected[1]})
         self._expected[batch.tp] = batch.generation_id, batch.offset + 1
 
     async def _apply(self, number: int, records: Sequence[Record]) -> None:

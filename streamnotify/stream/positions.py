@@ -26,11 +26,7 @@ class Positions:
         self._config = config
         self._ownership = ownership
         self._writer = writer
-        self._stations = {
-            config.topic_name(topic.name, internal=topic.internal): station
-            for station in stations
-            for topic in station.inputs
-        }
+        self._stations = {config.topic_name(topic): station for station in stations for topic in station.inputs}
 
     async def of(self, consumer: OrderedCommitConsumer, assigned: set[TP]) -> Mapping[TP, int]:
         """The offset to go on at, per assigned source partition.
@@ -40,23 +36,26 @@ class Positions:
         Raises:
             StateError: if records of an internal topic expired before they were read.
         """
-        if not assigned:
-            return {}
         stateless = {tp for tp in assigned if not self._stations[tp.topic].rows}
         expected = {tp: offset or 0 for tp, offset in (await consumer.committed_offsets(stateless)).items()}
         for tp in assigned - stateless:
             partition = self._ownership.get(self._stations[tp.topic].name, tp.partition)
             if partition is not None:
                 expected[tp] = partition.applied + 1
-        return {tp: await self.not_expired(consumer, tp, offset) for tp, offset in expected.items()}
+        return await self.not_expired(consumer, expected)
 
-    async def not_expired(self, consumer: OrderedCommitConsumer, tp: TP, expected: int) -> int:
-        """``expected``, or the log's start if what lay before it is gone; a loss is never passed over in silence.
+    async def not_expired(self, consumer: OrderedCommitConsumer, expected: Mapping[TP, int]) -> Mapping[TP, int]:
+        """``expected``, or the logs' starts where what lay before is gone; a loss is never passed over in silence.
 
         Raises:
             StateError: if records of an internal topic expired before they were read.
         """
-        start, end = (await consumer.earliest_offsets(tp))[tp], (await consumer.highwaters(tp))[tp]
+        if not expected:
+            return {}
+        starts, ends = await consumer.earliest_offsets(*expected), await consumer.highwaters(*expected)
+        return {tp: await self._go_on_at(tp, offset, starts[tp], ends[tp]) for tp, offset in expected.items()}
+
+    async def _go_on_at(self, tp: TP, expected: int, start: int, end: int) -> int:
         if start <= expected <= end:
             return expected
         station = self._stations[tp.topic]

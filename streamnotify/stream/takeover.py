@@ -24,6 +24,7 @@ from streamnotify.stream.partitions import OwnedPartition, Ownership
 from streamnotify.stream.processor import Processor
 from streamnotify.stream.restore import restore
 from streamnotify.stream.store import PartitionStore
+from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ class Takeover:
         config: names and clients.
         stations: all of them; the stateful ones are taken over.
         tables: per station name its table.
+        admin: tells the topics' ids.
         producer: sends barrier rows.
         writer: persists the ids a state was made from.
         ownership: where the owned partitions are entered.
@@ -46,6 +48,7 @@ class Takeover:
         config: EngineConfig,
         stations: Sequence[Station],
         tables: Mapping[str, Any],
+        admin: TopicAdmin,
         producer: AIOKafkaProducer,
         writer: Writer,
         ownership: Ownership,
@@ -54,6 +57,7 @@ class Takeover:
         self._all = stations
         self._stations = {config.changelog_name(station.name): station for station in stations if station.rows}
         self._tables = tables
+        self._admin = admin
         self._producer = producer
         self._writer = writer
         self._ownership = ownership
@@ -88,7 +92,7 @@ class Takeover:
             EngineFailure: if the broker refuses a write.
         """
         self._ownership.clear()
-        ids = await asyncio.to_thread(topic_ids.read, self._config, self._all)
+        ids = await asyncio.to_thread(topic_ids.read, self._admin, self._config, self._all)
         stores = {
             tp: PartitionStore(self._tables[self._stations[tp.topic].name], tp.partition).open() for tp in changelogs
         }
@@ -131,10 +135,9 @@ class Takeover:
 
     async def _inputs(self, consumer: OrderedCommitConsumer, changelogs: list[TP]) -> dict[TP, tuple[int, int | None]]:
         """Per changelog partition the end offset of its station's input, and what the group has committed there."""
-        inputs = {tp: TP(self._input_name(self._stations[tp.topic]), tp.partition) for tp in changelogs}
+        inputs = {
+            tp: TP(self._config.topic_name(self._stations[tp.topic].inputs[0]), tp.partition) for tp in changelogs
+        }
         ends = await consumer.highwaters(*inputs.values())
         committed = await consumer.committed_offsets(inputs.values())
         return {tp: (ends[input_], committed[input_]) for tp, input_ in inputs.items()}
-
-    def _input_name(self, station: Station) -> str:
-        return self._config.topic_name(station.inputs[0].name, internal=station.inputs[0].internal)

@@ -46,7 +46,7 @@ class Ticker:
         if none_due and not self._clock.skewed:  # a tick also tells the broker's time
             return
         topic = partition.station.inputs[0]
-        name = self._config.topic_name(topic.name, internal=topic.internal)
+        name = self._config.topic_name(topic)
         sent = await self._writer.send_alone(name, partition.number, None, b"", (TICK, b""))
         partition.tick_offset = sent.offset
         self._clock.observe(sent.timestamp)

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     NewPartitions,
     NewTopic,
+    TopicDescription,
 )
 
 from streamnotify.errors import EngineFailure, TopicsError
@@ -159,11 +160,8 @@ class TopicAdmin:
 
     def topics(self, names: Collection[str]) -> dict[str, BrokerTopic]:
         """Those of ``names`` that exist, by name."""
-        if not names:
-            return {}
-        answers = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
-        described = {name: self._answer(answer, KafkaError.UNKNOWN_TOPIC_OR_PART) for name, answer in answers.items()}
-        configs = self._configs([name for name, topic in described.items() if topic])
+        described = self._described(names)
+        configs = self._configs(described)
         return {
             name: BrokerTopic(
                 topic_id=str(topic.topic_id),
@@ -173,8 +171,15 @@ class TopicAdmin:
                 led=all(partition.leader for partition in topic.partitions),
             )
             for name, topic in described.items()
-            if topic and name in configs
+            if name in configs
         }
+
+    def _described(self, names: Collection[str]) -> dict[str, TopicDescription]:
+        if not names:
+            return {}
+        answers = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
+        found = {name: self._answer(answer, KafkaError.UNKNOWN_TOPIC_OR_PART) for name, answer in answers.items()}
+        return {name: topic for name, topic in found.items() if topic}
 
     def _configs(self, names: Collection[str]) -> dict[str, dict[str, str]]:
         if not names:
@@ -193,7 +198,7 @@ class TopicAdmin:
 
     def topic_ids(self, names: Collection[str]) -> dict[str, str]:
         """The ids of those of ``names`` that exist; a topic made anew has a new one (DESIGN 3.8)."""
-        return {name: topic.topic_id for name, topic in self.topics(names).items()}
+        return {name: str(topic.topic_id) for name, topic in self._described(names).items()}
 
     def diff(self, layouts: Sequence[TopicLayout]) -> list[Difference]:
         """All differences between the cluster and ``layouts``, in their order."""

@@ -37,8 +37,7 @@ class CurrentIds:
 
     def of_input(self, station: Station) -> str:
         """The id of the (first) topic a station reads."""
-        topic = station.inputs[0]
-        return self.ids[self.config.topic_name(topic.name, internal=topic.internal)]
+        return self.ids[self.config.topic_name(station.inputs[0])]
 
     def of_station(self, station: Station) -> TopicIds:
         """The ids a state of this station made now is made from."""
@@ -111,7 +110,7 @@ def _what_is_wrong(stored: TopicIds | None, now: TopicIds, applied: int, end: in
     return None
 
 
-def read(config: EngineConfig, stations: Sequence[Station]) -> CurrentIds:
+def read(admin: TopicAdmin, config: EngineConfig, stations: Sequence[Station]) -> CurrentIds:
     """Ask the broker for the ids of the stations' inputs and changelogs. Blocks; call it in a thread.
 
     Raises:
@@ -119,16 +118,16 @@ def read(config: EngineConfig, stations: Sequence[Station]) -> CurrentIds:
         TopicsError: if a topic is missing.
     """
     inputs = [topic for station in stations for topic in station.inputs]
-    names = {config.topic_name(topic.name, internal=topic.internal) for topic in inputs}
+    names = {config.topic_name(topic) for topic in inputs}
     names |= {config.changelog_name(station.name) for station in stations if station.rows}
-    found = TopicAdmin(config.bootstrap_servers, config.security).topic_ids(names)
+    found = admin.topic_ids(names)
     if missing := sorted(names - found.keys()):
         raise TopicsError(f"missing topics: {', '.join(missing)}. Run: streamnotify topics apply")
-    public = frozenset(config.topic_name(topic.name, internal=False) for topic in inputs if not topic.internal)
+    public = frozenset(config.topic_name(topic) for topic in inputs if not topic.internal)
     return CurrentIds(found, public, config)
 
 
-async def watch(started_with: CurrentIds, stations: Sequence[Station]) -> None:
+async def watch(admin: TopicAdmin, started_with: CurrentIds, stations: Sequence[Station]) -> None:
     """Look for ever whether a topic was deleted or created anew under the running engine.
 
     Raises:
@@ -137,7 +136,7 @@ async def watch(started_with: CurrentIds, stations: Sequence[Station]) -> None:
     while True:
         await asyncio.sleep(LOOK_EVERY)
         try:
-            now = await asyncio.to_thread(read, started_with.config, stations)
+            now = await asyncio.to_thread(read, admin, started_with.config, stations)
         except EngineFailure:
             continue  # the broker is away, which others notice
         except TopicsError as error:

@@ -40,12 +40,8 @@ def run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:
         asyncio.run(_run(stations, config))
-    except (StateError, SettingsError) as refused:
-        logger.error("refused to start: %s", refused)
-        _end_at_once(EXIT_REFUSED)
-    except BaseException as failure:
-        logger.critical("the engine failed: %s", failure, exc_info=failure)
-        _end_at_once(EXIT_FAILED)
+    except BaseException as failure:  # noqa: BLE001 - it is logged, and the process ends with the code that fits it
+        _leave(failure)
 
 
 async def _run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
@@ -54,10 +50,8 @@ async def _run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     engine = Engine(stations, config)
-    health = None
     if config.health_bind is not None:
-        health = HealthServer(lambda: engine.live, lambda: engine.ready, *config.health_bind)
-        health.start()
+        HealthServer(lambda: engine.live, lambda: engine.ready, *config.health_bind).start()
     running = asyncio.ensure_future(engine.run(stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -66,15 +60,14 @@ async def _run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
     if not running.done():
         logger.warning("the engine did not stop within %.0f s; ending the process", STOP_WITHIN)
         _end_at_once(EXIT_OK)
-    _leave(running)
+    _leave(running.exception())
 
 
-def _leave(running: asyncio.Future[None]) -> NoReturn:
+def _leave(failure: BaseException | None) -> NoReturn:
     """End without asyncio's clean-up: tasks of a failed engine must not get another turn, nor threads hold it up."""
-    failure = running.exception()
     if failure is None:
         _end_at_once(EXIT_OK)
-    if isinstance(failure, StateError):
+    if isinstance(failure, StateError | SettingsError):
         logger.error("refused to start: %s", failure)
         _end_at_once(EXIT_REFUSED)
     logger.critical("the engine failed: %r", failure, exc_info=failure)

@@ -152,7 +152,7 @@ class Writer:
         return await _acked(self._producer.send_batch(batch, topic, partition=partition))  # type: ignore[no-any-return]
 
     async def _destination(self, emission: Emission, source: int) -> tuple[str, int]:
-        topic = self._config.topic_name(emission.topic.name, internal=emission.topic.internal)
+        topic = self._config.topic_name(emission.topic)
         count = self._partitions.get(topic)
         if count is None:
             count = self._partitions[topic] = len(await _acked(self._producer.partitions_for(topic)))

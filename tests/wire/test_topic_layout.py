@@ -32,7 +32,7 @@ def test_the_prefix_stands_before_every_name_as_given() -> None:
 def test_every_topic_a_station_uses_is_declared_under_the_engines_name(topic: topics.Topic) -> None:
     engine = EngineConfig("broker:9092", "acme.app", Path(), topic_prefix="acme.")
     names = [layout.name for layout in layouts("acme.", "app", 8, 1)]
-    assert engine.topic_name(topic.name, internal=topic.internal) in names
+    assert engine.topic_name(topic) in names
 
 
 def test_the_changelogs_have_the_engines_names() -> None:
