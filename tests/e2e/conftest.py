@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,15 @@ from tests.e2e.product import MailServer, Product
 @pytest.fixture
 def mail_server() -> Iterator[MailServer]:
     """A real SMTP server on a free port."""
-    server = MailServer()
-    yield server
-    server.stop()
+    with closing(MailServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared_mail_server() -> Iterator[MailServer]:
+    """One for all tests of a module."""
+    with closing(MailServer()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,14 +6,9 @@ import collections
 import email.policy
 import json
 import os
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -25,20 +20,17 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from confluent_kafka import Message, Producer
 
 from streamnotify.devtools.kafka import EmbeddedKafka
+from streamnotify.devtools.kafka.broker import free_port
 from streamnotify.domain.runs import Run
 from streamnotify.stations.tasks import RUN, run_of_key
 from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.wire.topic_layout import DEAD_LETTER_BYTES, layouts
+from tests.records import headers_of
+from tests.worker_processes import WorkerProcesses
 
 PARTITIONS = 4
 APP = "sn"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class MailServer:
@@ -47,7 +39,7 @@ class MailServer:
     def __init__(self) -> None:
         self.deliveries: collections.defaultdict[str, list[bytes]] = collections.defaultdict(list)
         self.recipients: dict[str, str] = {}
-        self.port = _free_port()
+        self.port = free_port()
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self._controller.start()
 
@@ -64,12 +56,12 @@ class MailServer:
         ids = [message_id for message_id, to in self.recipients.items() if to == address]
         return [parsed(self.deliveries[message_id][0]) for message_id in ids]
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Close the port."""
         self._controller.stop()
 
 
-class Product:
+class Product(WorkerProcesses):
     """One deployment under a unique topic prefix.
 
     Args:
@@ -80,11 +72,9 @@ class Product:
     """
 
     def __init__(self, bootstrap_servers: str, name: str, directory: Path, smtp_port: int) -> None:
+        super().__init__(directory)
         self.bootstrap_servers = bootstrap_servers
         self.prefix = f"{name}."
-        self.directory = directory
-        self.workers: dict[int, subprocess.Popen[bytes]] = {}
-        self._log_starts: dict[int, int] = {}  # where the latest start's part of a worker's log begins
         self.env = {
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
@@ -108,54 +98,20 @@ class Product:
 
     def new_relay_port(self) -> int:
         """Have workers started from now on send to a port where nothing listens yet; its number."""
-        port = _free_port()
+        port = free_port()
         self.env["SMTP_PORT"] = str(port)
         return port
 
     def start(self, worker: int, **env: str) -> None:
         """Start an engine process with a data directory of its own; it ends with code 70 where it crashes."""
-        self._log_starts[worker] = self.log(worker).stat().st_size if self.log(worker).exists() else 0
-        with self.log(worker).open("ab") as log:
-            self.workers[worker] = subprocess.Popen(
-                [sys.executable, "-m", "streamnotify.cli.engine"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=Path(__file__).parents[2],
-                env={**self.env, "STREAMNOTIFY_DATA_DIR": str(self.data_dir(worker)), **env},
-            )
-
-    def data_dir(self, worker: int) -> Path:
-        """Where a worker keeps its state."""
-        return self.directory / f"state-{worker}"
-
-    def log(self, worker: int) -> Path:
-        """What a worker printed."""
-        return self.directory / f"worker-{worker}.log"
-
-    def kill(self, worker: int, *, lose_state: bool = False) -> None:
-        """kill -9, perhaps with the state directory deleted."""
-        self.workers[worker].kill()
-        self.workers[worker].wait()
-        if lose_state:
-            shutil.rmtree(self.data_dir(worker), ignore_errors=True)
-
-    def stop(self, worker: int) -> int:
-        """Stop gracefully; the exit code."""
-        self.workers[worker].send_signal(signal.SIGTERM)
-        return self.workers[worker].wait(60)
+        state = {"STREAMNOTIFY_DATA_DIR": str(self.data_dir(worker))}
+        self.spawn(worker, [sys.executable, "-m", "streamnotify.cli.engine"], {**self.env, **state, **env})
 
     def revive(self) -> None:
         """Start workers that have crashed again, as their supervisor would."""
         for number, worker in self.workers.items():
             if worker.poll() == 70:
                 self.start(number)
-
-    def close(self) -> None:
-        """End every worker."""
-        for worker in self.workers.values():
-            if worker.poll() is None:
-                worker.kill()
-                worker.wait()
 
     def publish(
         self,
@@ -202,22 +158,6 @@ class Product:
                 rows[key] = record.value()
         return {run_of_key(key[1:].decode()): RUN.decode(value) for key, value in rows.items() if value is not None}
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60, pause: float = 0.3) -> None:
-        """Wait until a condition holds, failing after so many seconds with the workers' last words."""
-        until = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > until:
-                tails = "\n".join(
-                    f"--- worker {number} ({worker.poll()})\n{self.log(number).read_text(errors='replace')[-3000:]}"
-                    for number, worker in self.workers.items()
-                )
-                raise AssertionError(f"did not come true within {seconds} s\n{tails}")
-            time.sleep(pause)
-
-    def wait_until_running(self, worker: int, seconds: float = 60) -> None:
-        """Wait until the records of a worker, as it was started last, flow."""
-        self.wait_for(lambda: b"records flow" in self.log(worker).read_bytes()[self._log_starts[worker] :], seconds)
-
 
 @contextmanager
 def a_running_product(kafka: EmbeddedKafka, directory: Path, smtp_port: int, **env: str) -> Iterator[Product]:
@@ -244,9 +184,3 @@ def text_of(mail: EmailMessage) -> str:
     body = mail.get_body(("plain",))
     assert body is not None
     return str(body.get_content())
-
-
-def headers_of(record: Message) -> dict[str, str]:
-    """A record's headers as text."""
-    headers: Any = record.headers() or []
-    return {name: (value or b"").decode(errors="replace") for name, value in headers}

@@ -19,7 +19,8 @@ from streamnotify.domain.status import Rank, Status
 from streamnotify.wire.commands import MergeRun
 from streamnotify.wire.cuts import ERROR_BYTES, RESULT_BYTES
 from streamnotify.wire.topics import TASKS
-from tests.e2e.product import APP, MailServer, Product, a_running_product, headers_of, text_of
+from tests.e2e.product import APP, MailServer, Product, a_running_product, text_of
+from tests.records import headers_of
 from tests.stream.raw_batches import send_with_unreadable_names
 
 GOOD = {"task_name": "nightly-report", "status": "Completed", "notify": {"email": "ann@example.com"}}
@@ -75,19 +76,11 @@ GARBAGE |= {f"wrong type of {name}": (event(**{name: value}), name, "") for name
 
 
 @pytest.fixture(scope="module")
-def mail_server() -> Iterator[MailServer]:
-    """One for all tests here."""
-    server = MailServer()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def product(
-    kafka: EmbeddedKafka, mail_server: MailServer, tmp_path_factory: pytest.TempPathFactory
+    kafka: EmbeddedKafka, shared_mail_server: MailServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Product]:
     """One running worker for all tests here: what one test does to it must not show in the next."""
-    with a_running_product(kafka, tmp_path_factory.mktemp("garbage"), mail_server.port) as running:
+    with a_running_product(kafka, tmp_path_factory.mktemp("garbage"), shared_mail_server.port) as running:
         yield running
 
 
@@ -115,22 +108,22 @@ def of_garbage(letter: Letter) -> bool:
     return (letter.key or b"").decode() in GARBAGE
 
 
-def good_mail_arrives(product: Product, mail_server: MailServer, seconds: float) -> float:
+def good_mail_arrives(product: Product, shared_mail_server: MailServer, seconds: float) -> float:
     """Publish a good event on every partition and wait for its mail; the seconds that took."""
-    began, before = time.monotonic(), len(mail_server.deliveries)
+    began, before = time.monotonic(), len(shared_mail_server.deliveries)
     for number in range(8):
         product.publish(GOOD, key=f"good-{number}")
     product.flush()
-    product.wait_for(lambda: len(mail_server.deliveries) >= before + 8, seconds, pause=0.05)
+    product.wait_for(lambda: len(shared_mail_server.deliveries) >= before + 8, seconds, pause=0.05)
     return time.monotonic() - began
 
 
 def test_every_kind_of_garbage_becomes_one_dead_letter_that_names_the_field(
-    product: Product, mail_server: MailServer
+    product: Product, shared_mail_server: MailServer
 ) -> None:
     for name, (value, _, _) in GARBAGE.items():
         product.publish(value, key=name, headers=[("trace", b"\x00\xff"), ("name", name.encode()), ("null", None)])
-    assert good_mail_arrives(product, mail_server, 60) < 60
+    assert good_mail_arrives(product, shared_mail_server, 60) < 60
     product.wait_for(lambda: len(letters(product, of_garbage)) >= len(GARBAGE))
     found = letters(product, of_garbage)
     by_name = {(letter.key or b"").decode(): letter for letter in found}
@@ -145,10 +138,10 @@ def test_every_kind_of_garbage_becomes_one_dead_letter_that_names_the_field(
         assert ours["__streams.errors.topic"] == f"{product.prefix}task-events"
 
 
-def test_a_good_mail_arrives_after_10000_poison_records(product: Product, mail_server: MailServer) -> None:
+def test_a_good_mail_arrives_after_10000_poison_records(product: Product, shared_mail_server: MailServer) -> None:
     for number in range(10_000):
         product.publish(b"poison %d" % number, key=str(number % 97))
-    took = good_mail_arrives(product, mail_server, 60)
+    took = good_mail_arrives(product, shared_mail_server, 60)
     print(f"the good mail took {took:.1f} s behind 10,000 poison records")
     assert took < 30
 
@@ -159,7 +152,7 @@ def test_a_good_mail_arrives_after_10000_poison_records(product: Product, mail_s
     assert sorted(poison(), key=str) == sorted((b"poison %d" % number for number in range(10_000)), key=str)
 
 
-def test_a_huge_legal_event_is_cut_and_mailed(product: Product, mail_server: MailServer) -> None:
+def test_a_huge_legal_event_is_cut_and_mailed(product: Product, shared_mail_server: MailServer) -> None:
     message = "disk full \U0001f4be " * 30_000
     product.publish(
         {
@@ -168,9 +161,9 @@ def test_a_huge_legal_event_is_cut_and_mailed(product: Product, mail_server: Mai
             "result": {"rows": list(range(100_000)), "test_run_id": "42"},
         }
     )  # fmt: skip
-    good_mail_arrives(product, mail_server, 60)
-    product.wait_for(lambda: mail_server.mails_to("big@example.com") != [])
-    [mail] = mail_server.mails_to("big@example.com")
+    good_mail_arrives(product, shared_mail_server, 60)
+    product.wait_for(lambda: shared_mail_server.mails_to("big@example.com") != [])
+    [mail] = shared_mail_server.mails_to("big@example.com")
     text = text_of(mail)
     assert mail["Subject"] == "Task Completed: import - Failed"
     assert "disk full" in text
@@ -194,12 +187,12 @@ def huge_update(run: str, size: int) -> bytes:
 
 
 def test_a_row_or_an_emission_too_large_for_its_chunk_dead_letters_one_record(
-    product: Product, mail_server: MailServer
+    product: Product, shared_mail_server: MailServer
 ) -> None:
     for run, size in (("row", 900_000), ("row and mail", 600_000), ("small", 1000)):
         product.publish(huge_update(run, size), key="huge", topic=f"{APP}-tasks")
-    good_mail_arrives(product, mail_server, 60)
-    product.wait_for(lambda: mail_server.mails_to("huge@example.com") != [])
+    good_mail_arrives(product, shared_mail_server, 60)
+    product.wait_for(lambda: shared_mail_server.mails_to("huge@example.com") != [])
     found = letters(product, lambda letter: letter.ours["sn-stage"] == "tasks")
     assert [letter.key for letter in found] == [b"huge"] * 2
     for letter in found:
@@ -216,7 +209,7 @@ async def publish_in_a_transaction(servers: str, topic: str, value: bytes, *, co
 
 
 def test_what_only_a_producer_of_ones_own_can_write_does_no_harm(
-    product: Product, mail_server: MailServer, kafka: EmbeddedKafka
+    product: Product, shared_mail_server: MailServer, kafka: EmbeddedKafka
 ) -> None:
     """Compressed records far over the limit, made-up timestamps, null and nonsensical headers, header names that are no
     UTF-8, aborted transactions."""
@@ -241,7 +234,7 @@ def test_what_only_a_producer_of_ones_own_can_write_does_no_harm(
         asyncio.run(publish_in_a_transaction(kafka.bootstrap_servers, topic, event(task_name=name), commit=commit))
     unreadable = [event(notify={"email": f"name{number}@example.com"}) for number in range(4)]
     asyncio.run(send_with_unreadable_names(kafka.bootstrap_servers, topic, 1, unreadable))
-    good_mail_arrives(product, mail_server, 60)
+    good_mail_arrives(product, shared_mail_server, 60)
 
     def found() -> list[Letter]:
         return letters(product, lambda letter: (letter.key or b"").startswith(mine))
@@ -250,15 +243,15 @@ def test_what_only_a_producer_of_ones_own_can_write_does_no_harm(
     assert len(found()) == 27
     assert {letter.value for letter in found()} == {None, b"x", b"before 1970", b"nonsense"}
     assert {letter.ours["sn-error-class"] for letter in found()} == {"poison"}
-    subjects = {str(mail["Subject"]) for mail in mail_server.mails_to("ann@example.com")}
+    subjects = {str(mail["Subject"]) for mail in shared_mail_server.mails_to("ann@example.com")}
     assert "Task Completed: committed - Success" in subjects
     assert "Task Completed: aborted - Success" not in subjects
-    assert {f"name{number}@example.com" for number in range(4)} <= set(mail_server.recipients.values())
+    assert {f"name{number}@example.com" for number in range(4)} <= set(shared_mail_server.recipients.values())
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
 def test_events_may_be_compressed_in_any_way(
-    product: Product, mail_server: MailServer, kafka: EmbeddedKafka, codec: str
+    product: Product, shared_mail_server: MailServer, kafka: EmbeddedKafka, codec: str
 ) -> None:
     """A codec the consumer lacks would stop the engine at that record for good."""
     publisher = Producer({"bootstrap.servers": kafka.bootstrap_servers, "compression.type": codec, "linger.ms": 100})
@@ -267,4 +260,4 @@ def test_events_may_be_compressed_in_any_way(
             f"{product.prefix}task-events", event(task_id=codec, notify={"email": f"{codec}@example.com"})
         )
     assert publisher.flush(30) == 0
-    product.wait_for(lambda: mail_server.mails_to(f"{codec}@example.com") != [])
+    product.wait_for(lambda: shared_mail_server.mails_to(f"{codec}@example.com") != [])

@@ -17,20 +17,12 @@ from tests.e2e.product import MailServer, Product, a_running_product, parsed, te
 
 
 @pytest.fixture(scope="module")
-def mail_server() -> Iterator[MailServer]:
-    """One for all tests here."""
-    server = MailServer()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def product(
-    kafka: EmbeddedKafka, mail_server: MailServer, tmp_path_factory: pytest.TempPathFactory
+    kafka: EmbeddedKafka, shared_mail_server: MailServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Product]:
     """One running worker for all tests here; each uses task ids and addresses of its own."""
     directory = tmp_path_factory.mktemp("mails")
-    with a_running_product(kafka, directory, mail_server.port, STREAMNOTIFY_RECIPIENT_HOLD="2s") as running:
+    with a_running_product(kafka, directory, shared_mail_server.port, STREAMNOTIFY_RECIPIENT_HOLD="2s") as running:
         yield running
 
 
@@ -51,17 +43,21 @@ def wait_for_step(product: Product, task_id: str, last: str) -> list[dict[str, A
     return steps(product, task_id)
 
 
-def test_a_line_typed_into_the_console_producer_becomes_a_mail(product: Product, mail_server: MailServer) -> None:
+def test_a_line_typed_into_the_console_producer_becomes_a_mail(
+    product: Product, shared_mail_server: MailServer
+) -> None:
     line = '{"task_name": "nightly-report", "status": "Completed", "notify": {"email": "typed@example.com"}}\n'
     console = [sys.executable, "-m", "streamnotify", "kafka", "produce", "task-events"]
     subprocess.run(console, input=line, text=True, env=product.env, check=True, timeout=60)
-    product.wait_for(lambda: mail_server.mails_to("typed@example.com") != [], 30)
-    [mail] = mail_server.mails_to("typed@example.com")
+    product.wait_for(lambda: shared_mail_server.mails_to("typed@example.com") != [], 30)
+    [mail] = shared_mail_server.mails_to("typed@example.com")
     assert mail["Subject"] == "Task Completed: nightly-report - Success"
     assert "✅ Task Completed" in text_of(mail)
 
 
-def test_a_success_says_all_that_is_known_and_every_step_is_recorded(product: Product, mail_server: MailServer) -> None:
+def test_a_success_says_all_that_is_known_and_every_step_is_recorded(
+    product: Product, shared_mail_server: MailServer
+) -> None:
     publish(product, "r-ok", status="Running", occurred_at=(datetime.now(UTC) - timedelta(seconds=165)).isoformat())
     publish(
         product,
@@ -75,7 +71,7 @@ def test_a_success_says_all_that_is_known_and_every_step_is_recorded(product: Pr
     accepted, queued, sent = wait_for_step(product, "r-ok", "sent")
     assert [accepted["status"], queued["status"], sent["status"]] == ["accepted", "queued", "sent"]
     assert len({step["notification_id"] for step in (accepted, queued, sent)}) == 1
-    [mail] = mail_server.mails_to("Ok@example.com")
+    [mail] = shared_mail_server.mails_to("Ok@example.com")
     assert (sent["to"], sent["attempt"], sent["smtp_stage"], sent["smtp_code"]) == ("Ok@example.com", 1, "dot", 250)
     assert f"<{sent['message_id']}>" == mail["Message-ID"]
     assert queued["subject"] == mail["Subject"] == "Task Completed: Nightly report - Success"
@@ -96,12 +92,14 @@ def test_a_success_says_all_that_is_known_and_every_step_is_recorded(product: Pr
     assert product.log(1).read_text().count(line) == 1
 
 
-def test_a_failure_shows_the_message_and_nothing_more_of_the_error(product: Product, mail_server: MailServer) -> None:
+def test_a_failure_shows_the_message_and_nothing_more_of_the_error(
+    product: Product, shared_mail_server: MailServer
+) -> None:
     error = {"type": "OSError", "message": "disk \x1b full " * 500, "traceback": "SECRET=1", "cause": "SECRET=2"}
     address = {"email": "bad@example.com"}
     publish(product, "r-bad", status="FAILURE", error=error, notify=address, result={"key": "SECRET"})
     wait_for_step(product, "r-bad", "sent")
-    [mail] = mail_server.mails_to("bad@example.com")
+    [mail] = shared_mail_server.mails_to("bad@example.com")
     text = text_of(mail)
     assert mail["Subject"] == "Task Completed: nightly-report - Failed"
     assert "❌ Task Failed" in text
@@ -110,7 +108,7 @@ def test_a_failure_shows_the_message_and_nothing_more_of_the_error(product: Prod
     assert "SECRET" not in mail.as_string()
 
 
-def test_only_what_was_asked_for_is_mailed(product: Product, mail_server: MailServer) -> None:
+def test_only_what_was_asked_for_is_mailed(product: Product, shared_mail_server: MailServer) -> None:
     """Cancelled only with ``on``; absent, null and false are silent and leave no record."""
     address = {"email": "asked@example.com"}
     publish(product, "r-c1", status="Cancelled", notify=address)
@@ -127,18 +125,18 @@ def test_only_what_was_asked_for_is_mailed(product: Product, mail_server: MailSe
     product.wait_for(lambda: ("nightly-report", "r-retry") in product.runs())
     for run in ("r-silent0", "r-silent1", "r-silent2", "r-retry"):
         assert steps(product, run) == []
-    [mail] = mail_server.mails_to("asked@example.com")
+    [mail] = shared_mail_server.mails_to("asked@example.com")
     assert mail["Subject"] == "Task Completed: nightly-report - Cancelled"
 
 
-def test_a_subject_of_ones_own_is_filled_in(product: Product, mail_server: MailServer) -> None:
+def test_a_subject_of_ones_own_is_filled_in(product: Product, shared_mail_server: MailServer) -> None:
     for number, template in enumerate(
         ("Task Complete: {task_name} - {status.title()}", "{rows} rows of {task_name.upper()}", "{nonsense}")
     ):
         notify = {"email": f"subject{number}@example.com", "subject_template": template}
         publish(product, f"r-sub{number}", notify=notify, result={"rows": 7})
         wait_for_step(product, f"r-sub{number}", "sent")
-    subjects = [mail_server.mails_to(f"subject{number}@example.com")[0]["Subject"] for number in range(3)]
+    subjects = [shared_mail_server.mails_to(f"subject{number}@example.com")[0]["Subject"] for number in range(3)]
     assert subjects == [
         "Task Complete: nightly-report - Success",
         "7 rows of NIGHTLY-REPORT",
@@ -148,7 +146,7 @@ def test_a_subject_of_ones_own_is_filled_in(product: Product, mail_server: MailS
 
 
 def test_an_unknown_user_without_address_is_held_and_then_given_up_with_the_warning(
-    product: Product, mail_server: MailServer
+    product: Product, shared_mail_server: MailServer
 ) -> None:
     publish(product, "r-user", user_id="u-unknown", notify=True)
     accepted, held, suppressed = wait_for_step(product, "r-user", "suppressed")
@@ -161,11 +159,11 @@ def test_an_unknown_user_without_address_is_held_and_then_given_up_with_the_warn
 
     publish(product, "r-user2", user_id="u-unknown", notify={"email": "fallback@example.com"})
     wait_for_step(product, "r-user2", "sent")
-    assert len(mail_server.mails_to("fallback@example.com")) == 1
+    assert len(shared_mail_server.mails_to("fallback@example.com")) == 1
 
 
 def test_nobody_is_mailed_at_a_placeholder_address_or_about_the_distant_past(
-    product: Product, mail_server: MailServer
+    product: Product, shared_mail_server: MailServer
 ) -> None:
     publish(product, "r-place", notify={"email": "x@Sub.Placeholder.Rhesis.ai"})
     publish(product, "r-nobody", notify={})
@@ -176,10 +174,10 @@ def test_nobody_is_mailed_at_a_placeholder_address_or_about_the_distant_past(
         [suppressed] = wait_for_step(product, run, "suppressed")
         assert suppressed["reason"] == reason
     assert "STREAMNOTIFY_MAX_EVENT_AGE" in product.log(1).read_text()
-    assert mail_server.mails_to("old@example.com") == []
+    assert shared_mail_server.mails_to("old@example.com") == []
 
 
-def test_cloudevents_are_read_in_every_shape(product: Product, mail_server: MailServer) -> None:
+def test_cloudevents_are_read_in_every_shape(product: Product, shared_mail_server: MailServer) -> None:
     event: dict[str, Any] = {"task_name": "ce", "status": "Completed"}
     envelope = {"specversion": "1.0", "id": "e1", "source": "/x", "type": "task", "time": "2026-01-01T00:00:00Z"}
     for number, headers in enumerate(([("content-type", b"application/cloudevents+json; charset=utf-8")], [])):
@@ -192,22 +190,22 @@ def test_cloudevents_are_read_in_every_shape(product: Product, mail_server: Mail
     product.flush()
     for number in range(3):
         wait_for_step(product, f"ce{number}", "sent")
-        assert len(mail_server.mails_to(f"ce{number}@example.com")) == 1
+        assert len(shared_mail_server.mails_to(f"ce{number}@example.com")) == 1
     assert product.runs()["ce", "ce2"].facts.step.event_id == "e1"
 
 
 def test_a_repeated_event_mails_once_and_a_single_mail_comes_within_two_seconds(
-    product: Product, mail_server: MailServer
+    product: Product, shared_mail_server: MailServer
 ) -> None:
     began = time.monotonic()
     for _ in range(5):
         publish(product, "r-twice", notify={"email": "twice@example.com"})
-    product.wait_for(lambda: mail_server.mails_to("twice@example.com") != [], 30, pause=0.02)
+    product.wait_for(lambda: shared_mail_server.mails_to("twice@example.com") != [], 30, pause=0.02)
     took = time.monotonic() - began
     publish(product, "r-after", notify={"email": "after@example.com"})
     wait_for_step(product, "r-after", "sent")
-    [message_id] = [each for each, to in mail_server.recipients.items() if to == "twice@example.com"]
-    assert len(mail_server.deliveries[message_id]) == 1
+    [message_id] = [each for each, to in shared_mail_server.recipients.items() if to == "twice@example.com"]
+    assert len(shared_mail_server.deliveries[message_id]) == 1
     assert took < 2, f"{took:.2f} s"
 
 
@@ -234,7 +232,7 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def test_hostile_text_stays_text(product: Product, mail_server: MailServer) -> None:
+def test_hostile_text_stays_text(product: Product, shared_mail_server: MailServer) -> None:
     for number, (fields, _) in enumerate(HOSTILE.values()):
         product.publish(
             SMALLEST | fields | {"task_id": EVIL, "notify": {"email": f"h{number}@example.com", "name": EVIL}}
@@ -243,9 +241,9 @@ def test_hostile_text_stays_text(product: Product, mail_server: MailServer) -> N
         product.publish(SMALLEST | {"notify": {"email": f"s{number}@example.com", "subject_template": template}})
     product.flush()
     wanted = {f"h{number}@example.com" for number in range(len(HOSTILE))} | {f"s{n}@example.com" for n in range(4)}
-    product.wait_for(lambda: wanted <= set(mail_server.recipients.values()), 30)
+    product.wait_for(lambda: wanted <= set(shared_mail_server.recipients.values()), 30)
     for number, (name, (_, subject)) in enumerate(HOSTILE.items()):
-        [mail] = mail_server.mails_to(f"h{number}@example.com")
+        [mail] = shared_mail_server.mails_to(f"h{number}@example.com")
         assert mail["Subject"] == f"Task Completed: {subject}", name
         assert [address.addr_spec for address in mail["To"].addresses] == [f"h{number}@example.com"], name
     for number, subject in enumerate(
@@ -256,16 +254,16 @@ def test_hostile_text_stays_text(product: Product, mail_server: MailServer) -> N
             "Task Completed: nightly-report - Success",
         )
     ):
-        [mail] = mail_server.mails_to(f"s{number}@example.com")
+        [mail] = shared_mail_server.mails_to(f"s{number}@example.com")
         assert mail["Subject"] == subject
-    for message_id, [content] in mail_server.deliveries.items():
+    for message_id, [content] in shared_mail_server.deliveries.items():
         head = content.partition(b"\r\n\r\n")[0]
         assert b"\nBcc" not in head, message_id
         assert b"\nX-Evil" not in head, message_id
         html = parsed(content).get_body(("html",))
         assert html is not None
         assert "<script>alert" not in html.get_content(), message_id
-    assert all("eve@" not in to for to in mail_server.recipients.values())
+    assert all("eve@" not in to for to in shared_mail_server.recipients.values())
     said = product.log(1).read_bytes().decode()  # read_text would hide a CR
     assert said.count("eve@example.com") >= len(HOSTILE)
     assert "\nBcc: eve@example.com" not in said, "a log line was forged"

@@ -5,12 +5,9 @@ from __future__ import annotations
 import collections
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,9 @@ import msgspec
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.records import headers_of
 from tests.stream import pipeline
+from tests.worker_processes import WorkerProcesses
 
 PARTITIONS = 4
 ANY_PARTITION = -1  # librdkafka's own word for: by the key
@@ -27,7 +26,7 @@ INTERNAL = {**BIG, "message.timestamp.type": "LogAppendTime"}
 COMPACTED = {**BIG, "cleanup.policy": "compact"}
 
 
-class KafkaPipeline:
+class KafkaPipeline(WorkerProcesses):
     """One deployment of the test pipeline under a unique name.
 
     Args:
@@ -37,12 +36,11 @@ class KafkaPipeline:
     """
 
     def __init__(self, bootstrap_servers: str, name: str, directory: Path, partitions: int = PARTITIONS) -> None:
+        super().__init__(directory)
         self.bootstrap_servers = bootstrap_servers
         self.name = name
-        self.directory = directory
         self.partitions = partitions
         self.expected: collections.Counter[str] = collections.Counter()
-        self.workers: dict[int, subprocess.Popen[bytes]] = {}
         self.admin = AdminClient({"bootstrap.servers": bootstrap_servers})
         self._producer = Producer(
             {
@@ -73,42 +71,7 @@ class KafkaPipeline:
             "partitions": self.partitions,
             **told,
         }
-        with self.log(worker).open("ab") as log:
-            self.workers[worker] = subprocess.Popen(
-                [sys.executable, "-m", "tests.stream.worker_process", json.dumps(config)],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=Path(__file__).parents[2],
-                env=dict(os.environ),
-            )
-        return self.workers[worker]
-
-    def data_dir(self, worker: int) -> Path:
-        """Where a worker keeps its state."""
-        return self.directory / f"state-{worker}"
-
-    def log(self, worker: int) -> Path:
-        """What a worker printed."""
-        return self.directory / f"worker-{worker}.log"
-
-    def kill(self, worker: int, *, lose_state: bool = False) -> None:
-        """kill -9, perhaps with the state directory deleted."""
-        self.workers[worker].kill()
-        self.workers[worker].wait()
-        if lose_state:
-            shutil.rmtree(self.data_dir(worker), ignore_errors=True)
-
-    def stop(self, worker: int) -> int:
-        """Stop gracefully; the exit code."""
-        self.workers[worker].send_signal(signal.SIGTERM)
-        return self.workers[worker].wait(60)
-
-    def close(self) -> None:
-        """End every worker."""
-        for worker in self.workers.values():
-            if worker.poll() is None:
-                worker.kill()
-                worker.wait()
+        return self.spawn(worker, [sys.executable, "-m", "tests.stream.worker_process", json.dumps(config)], os.environ)
 
     def put(self, key: str, *, partition: int | None = None, count: bool = True, **more: Any) -> None:
         """Have a number counted; flush() waits for it.
@@ -187,18 +150,6 @@ class KafkaPipeline:
         rows = self.rows(station).items()
         return {key[1:].decode(): pipeline.COUNT.decode(value) for key, value in rows if key[:1] == b"c"}
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60, pause: float = 0.3) -> None:
-        """Wait until a condition holds, failing after so many seconds with the workers' last words."""
-        until = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > until:
-                tails = "\n".join(
-                    f"--- worker {n} ({worker.poll()})\n{self.log(n).read_text(errors='replace')[-3000:]}"
-                    for n, worker in self.workers.items()
-                )
-                raise AssertionError(f"did not come true within {seconds} s\n{tails}")
-            time.sleep(pause)
-
     def wait_until_counted(self, seconds: float = 90) -> None:
         """Wait until the summer has counted everything expected, then compare both stations exactly."""
         total = sum(self.expected.values())
@@ -211,13 +162,3 @@ class KafkaPipeline:
         counts = collections.Counter(self.counts(station))
         keys = counts.keys() | self.expected.keys()
         return {key: (counts[key], self.expected[key]) for key in sorted(keys) if counts[key] != self.expected[key]}
-
-    def wait_until_running(self, worker: int, seconds: float = 60) -> None:
-        """Wait until a worker's records flow."""
-        self.wait_for(lambda: b"Worker ready" in self.log(worker).read_bytes(), seconds)
-
-
-def headers_of(message: Message) -> dict[str, str]:
-    """A record's headers as text."""
-    headers: Any = message.headers() or []
-    return {name: value.decode(errors="replace") for name, value in headers}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.records import headers_of
 from tests.stream import pipeline
-from tests.stream.kafka_pipeline import KafkaPipeline, headers_of
+from tests.stream.kafka_pipeline import KafkaPipeline
 from tests.stream.load import Supervision
 from tests.stream.proxy import Fault, Proxy
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from tests.records import headers_of
 from tests.stream import changelog, pipeline
-from tests.stream.kafka_pipeline import KafkaPipeline, headers_of
+from tests.stream.kafka_pipeline import KafkaPipeline
 from tests.stream.load import Supervision, put_for
 from tests.stream.proxy import Fault, Proxy
 
