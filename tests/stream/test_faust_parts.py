@@ -60,8 +60,10 @@ def test_partitions_are_fenced_before_faust_reads_the_ends_of_their_changelogs(h
     """``Recovery._build_highwaters``, title "active", is that place: a barrier per partition, then the end offsets."""
     steps = heard["steps"]
     steps = steps[len(steps) - 1 - steps[::-1].index("take over") :]  # the last: a slow machine may rebalance twice
-    begin, end = 0, steps.index("build highwaters active")
-    assert steps[begin:end].count("append a fenced batch") >= 4
+    # Faust may ask at any moment: a pass that the second rebalance interrupted is still ending, or a task waits for it.
+    steps = [step for step in steps if not step.startswith("rows for Faust to recover")]
+    end = steps.index("build highwaters active")
+    assert steps[:end].count("append a fenced batch") >= 4
     assert steps[end + 1 : end + 3] == ["read end offsets", "build offsets active"]
     assert steps[:end].count("append a fenced batch") == steps.count("append a fenced batch")
 
