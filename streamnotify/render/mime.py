@@ -19,6 +19,7 @@ from streamnotify.render.cleaning import one_line
 _LINE = 76
 # 39 bytes of UTF-8 make an encoded-word of 64 characters, which leaves room for a header's name before it.
 _WORD_BYTES = 39
+_ASCII = bytes(range(128))
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 
@@ -84,7 +85,7 @@ def _encode(content: str) -> tuple[str, str]:
     """Quoted-printable where most is ASCII, else base64, which is shorter then."""
     lines = content.replace("\r\n", "\n").replace("\r", "\n")
     data = lines.encode()
-    if sum(byte > 127 for byte in data) * 6 > len(data):
+    if len(data.translate(None, _ASCII)) * 6 > len(data):
         name, body = "base64", base64.encodebytes(lines.replace("\n", "\r\n").encode()).rstrip()
     else:
         name, body = "quoted-printable", binascii.b2a_qp(data, istext=True)

@@ -43,15 +43,14 @@ class Chunk(Layer):
             highest = engine_rows.decode_seen(self._store.read(engine_rows.SEEN + source))
         return highest is not None and identity <= highest
 
-    def fits(self, above: Layer) -> bool:
-        """Whether a record's layer still fits; the first one always does."""
-        return not self.records or self.size + above.size <= CHUNK_BYTES
-
     @property
     def full(self) -> bool:
         """Whether the chunk should be persisted before another record is looked at."""
-        full = self.records >= CHUNK_RECORDS or self.size >= CHUNK_BYTES
-        return full or time.perf_counter() - self._began > TURN_SECONDS
+        return (
+            self.records >= CHUNK_RECORDS
+            or self.size >= CHUNK_BYTES
+            or time.perf_counter() - self._began > TURN_SECONDS
+        )
 
     def take(self, offset: int, now_ms: int, seen: tuple[bytes, Identity] | None) -> None:
         """Count a record as applied, whatever became of it; ``seen`` is the emission it was, if it is a new one."""
@@ -60,14 +59,13 @@ class Chunk(Layer):
         if seen is not None:
             self._seen[seen[0]] = seen[1]
 
-    def absorb(self, above: Layer) -> None:
-        """Lay a record's layer onto the chunk, folding its commands into those already there."""
+    def add_emissions(self, emissions: list[Emission]) -> None:
+        """Append emissions, folding their commands into those already there."""
         if self._folding is None:
-            super().absorb(above)
+            self.emissions += emissions
             return
-        for emission in above.emissions:
+        for emission in emissions:
             self._fold(self._folding, emission)
-        self.size += above.size
 
     def finish(self) -> Chunk:
         """Add the position and the identities seen, and encode what was folded; nothing may follow."""

@@ -15,7 +15,7 @@ import aiokafka
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
-from streamnotify.stream.header_names import replace_unreadable_names
+from streamnotify.stream.fetched import replace_aiokafkas_records
 
 PACE = 0.003  # seconds between two fetches of a node, so that one answer carries every partition
 FETCH_WAIT_MS = 500  # a missed wake-up of the fetcher costs at most this
@@ -35,7 +35,7 @@ class FetchingThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start the aiokafka consumer and hook into it before anything is assigned."""
         self._passed_on: tuple[Any, Any] = (None, None)
-        replace_unreadable_names()
+        replace_aiokafkas_records()
         await super().on_start()
         consumer = self._ensure_consumer()
         _pace_fetches(consumer._fetcher)

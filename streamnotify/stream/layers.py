@@ -69,14 +69,22 @@ class Layer:
         if value is not None:
             self.size += len(value)
 
-    def absorb(self, above: Layer) -> None:
-        """Lay a finished layer onto this one."""
+    def absorb(self, above: Layer) -> bool:
+        """Lay a finished layer onto this one, if it fits; the first always does."""
+        size = self.size + above.size
+        if size > CHUNK_BYTES and self.size:
+            return False
+        self.size = size
         self.rows.update(above.rows)
         if above.emissions:
-            self.emissions += above.emissions
+            self.add_emissions(above.emissions)
         if above.started:
             self.started += above.started
-        self.size += above.size
+        return True
+
+    def add_emissions(self, emissions: list[Emission]) -> None:
+        """Append emissions, in their order."""
+        self.emissions += emissions
 
 
 class Origin:

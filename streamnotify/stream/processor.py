@@ -12,7 +12,7 @@ from streamnotify.stations.context import Due, Record, Station, WaitsFor
 from streamnotify.stream import dead_letters, wakes
 from streamnotify.stream.chunk import Chunk, Identity
 from streamnotify.stream.engine_rows import OPEN
-from streamnotify.stream.layers import CHUNK_BYTES, IDENTITY, Origin, RecordContext, Store
+from streamnotify.stream.layers import IDENTITY, Origin, RecordContext, Store
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ TICK = "sn-tick"  # header of a tick; its value is the frontier in milliseconds,
 RESULT = "sn-result"  # header of an attempt's result; its value is the attempt's number
 MARKS = frozenset({IDENTITY, TICK, RESULT})
 NO_MARK = ("", b"")
-TRIES = 3  # of a record whose handler fails unexpectedly, before it is dead-lettered (DESIGN 3.3)
+TRIES = (1, 2, 3)  # of a record whose handler fails unexpectedly, before it is dead-lettered (DESIGN 3.3)
 WAKES_PER_TICK = 500
 
 
@@ -54,10 +54,10 @@ class Processor:
         """
         chunk, context = self._new_chunk()
         for record in records:
-            if self._stateful and record.offset <= chunk.position.applied:
+            if record.offset <= chunk.position.applied and self._stateful:
                 continue
             mark, value = _mark(record) if self._has_clock else NO_MARK
-            if chunk.records and (mark == TICK or chunk.full):  # a tick looks for due wakes in the store
+            if mark == TICK and chunk.records:  # a tick looks for due wakes in the store
                 yield chunk.finish()
                 chunk, context = self._new_chunk()
             now_ms = max(chunk.position.clock_ms, record.timestamp)
@@ -67,14 +67,14 @@ class Processor:
                 seen = None  # a repetition: the highest identity seen stays what it is
             else:
                 verdict_stands = self._apply(record, mark, value, context, now_ms)
-                done = context
-                if not chunk.fits(done):
+                if not chunk.absorb(context):
                     yield chunk.finish()
+                    done = context
                     chunk, context = self._new_chunk()
-                chunk.absorb(done)
-                chunk.position.fired = done.origin.fired
+                    chunk.absorb(done)
+                chunk.position.fired = context.origin.fired
             chunk.take(record.offset, now_ms, seen)
-            if not verdict_stands:
+            if chunk.full or not verdict_stands:
                 yield chunk.finish()
                 chunk, context = self._new_chunk()
         if chunk.records:
@@ -92,7 +92,7 @@ class Processor:
         emits (DESIGN 3.3): else a repetition after a crash could emit in another order.
         """
         fired = context.origin.fired
-        for attempt in range(1, TRIES + 1):
+        for attempt in TRIES:
             context.begin(record.offset, now_ms if self._has_clock else None)
             context.origin.fired = fired
             try:
@@ -115,7 +115,7 @@ class Processor:
             else:
                 return True
         context.origin.fired = fired
-        self._dead_letter(record, failure, TRIES, context)
+        self._dead_letter(record, failure, attempt, context)
         return False
 
     def _handle_result(self, record: Record, number: int, context: RecordContext) -> None:
@@ -140,9 +140,8 @@ class Processor:
         stands = True
         for clock, key in islice(due, WAKES_PER_TICK):
             layer, stands = self._fire(record, key, tick)
-            if tick.size and tick.size + layer.size > CHUNK_BYTES:
+            if not tick.absorb(layer):
                 break
-            tick.absorb(layer)
             fired[clock] = key
             if not stands:
                 break
@@ -155,7 +154,7 @@ class Processor:
         if tick.read(key) is None:
             return layer, True  # an earlier wake of this tick has moved or cancelled it
         at_ms, row_key = wakes.parse_due_key(key)
-        for attempt in range(1, TRIES + 1):
+        for attempt in TRIES:
             layer = RecordContext(tick, tick.origin)
             wakes.clear_wake(layer, key, row_key)
             if layer.read(row_key) is None:

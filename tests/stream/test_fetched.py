@@ -1,4 +1,4 @@
-"""A header name that is no UTF-8 must not stop its partition."""
+"""Fetched records are ours, and a header name that is no UTF-8 does not stop its partition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiokafka.consumer import fetcher
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streamnotify.devtools.kafka import EmbeddedKafka
-from streamnotify.stream.header_names import replace_unreadable_names
+from streamnotify.stream.fetched import FetchedRecord, replace_aiokafkas_records
 from tests.stream.raw_batches import send_with_unreadable_names
 
 VALUES = [b"%d" % number for number in range(20)]
@@ -47,11 +47,12 @@ def test_records_with_unreadable_header_names_are_read_all_the_same(
     asyncio.run(_send(kafka.bootstrap_servers, topic))
     for name in ("MemoryRecords", "PartitionRecords"):
         monkeypatch.setattr(fetcher, name, getattr(fetcher, name))  # put back at the end
-    with pytest.raises(UnicodeDecodeError):  # else header_names.py is not needed any more
+    with pytest.raises(UnicodeDecodeError):  # else fetched.py is not needed any more
         asyncio.run(_read(kafka.bootstrap_servers, topic, len(VALUES) + 2))
 
-    replace_unreadable_names()
+    replace_aiokafkas_records()
     records = asyncio.run(_read(kafka.bootstrap_servers, topic, len(VALUES) + 2))
+    assert {type(record) for record in records} == {FetchedRecord}
     assert [record.value for record in records] == [b"before", *VALUES, b"after"]
     assert [record.offset for record in records] == list(range(len(VALUES) + 2))
     assert records[1].headers == (("readable", b"1"),)

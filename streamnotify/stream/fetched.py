@@ -1,7 +1,10 @@
-"""Header names that are no UTF-8: clients in C can write them, and the broker takes them. aiokafka fails on them each
-time they are fetched, which would stop the partition for good (DESIGN 3.12).
+"""How fetched bytes become records.
 
-Touches private parts of aiokafka; tests/stream/test_header_names.py breaks when they change.
+Header names that are no UTF-8: clients in C can write them, and the broker takes them. aiokafka fails on them each time
+they are fetched, which would stop the partition for good (DESIGN 3.12). And its records are dataclasses, which cost
+twice the time of these and keep the garbage collector busy.
+
+Touches private parts of aiokafka; tests/stream/test_fetched.py breaks when they change.
 """
 
 from __future__ import annotations
@@ -10,18 +13,37 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
 
 _LENGTH_AT = 8  # of a record batch's length field, which counts from its own end
 _LENGTH_END = 12
 
 
-def replace_unreadable_names() -> None:
-    """From now on every fetched record can be read; what is no UTF-8 in a header's name is U+FFFD."""
+def replace_aiokafkas_records() -> None:
+    """From now on every fetched record is a FetchedRecord; what is no UTF-8 in a header's name is U+FFFD."""
     fetcher.MemoryRecords = _KeptRecords
     fetcher.PartitionRecords = _Records
+
+
+class FetchedRecord(msgspec.Struct, gc=False):
+    """A record as it lies in the log; see :class:`streamnotify.stations.context.Record`."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+    checksum = None  # this and the sizes: Faust passes them on, nobody looks at them
+    serialized_key_size = 0
+    serialized_value_size = 0
 
 
 class _KeptRecords(MemoryRecords):  # type: ignore[misc]  # untyped
@@ -45,6 +67,18 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
             self._records = _SlowRecords(self._records.data, self.next_fetch_offset)
             self._records_iterator = self._unpack_records()  # in the first batch it passes over what was read
             return next(self._records_iterator)
+
+    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
+        return FetchedRecord(
+            tp.topic,
+            tp.partition,
+            record.offset,
+            record.timestamp,
+            record.timestamp_type,
+            record.key,
+            record.value,
+            tuple(record.headers),
+        )
 
 
 class _SlowRecords:
