@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
+from mode.services import WaitResults
 
 from streamnotify.stream.fetching import FetchingThread
 
@@ -158,6 +159,17 @@ class OrderedCommitConsumer(FaustConsumer):
         for tp in revoked:
             self._in_flight.pop(tp, None)
         await super().on_partitions_revoked(revoked)
+
+    async def wait_first(self, *waits: Any, timeout: Any = None) -> Any:
+        """As mode's, but a delivery that does not have to wait costs one task and not four."""
+        if len(waits) != 2 or timeout is not None:
+            return await super().wait_first(*waits, timeout=timeout)
+        delivery, suspended = asyncio.ensure_future(waits[0]), waits[1]
+        await asyncio.sleep(0)
+        if not delivery.done():
+            return await super().wait_first(delivery, suspended)
+        suspended.close()
+        return WaitResults([delivery], [delivery.result()], stopped=False)
 
     def on_buffer_full(self, tp: TP) -> None:
         """Never pause one partition: Faust would then sleep up to 1 s (research/faust.md rule 4)."""

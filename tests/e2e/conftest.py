@@ -10,6 +10,7 @@ import pytest
 
 from streamnotify.devtools.kafka import EmbeddedKafka
 from tests.e2e.product import MailServer, Product
+from tests.e2e.threaded_relay import ThreadedRelay
 
 
 @pytest.fixture
@@ -32,3 +33,11 @@ def product(kafka: EmbeddedKafka, unique: str, tmp_path: Path, mail_server: Mail
     made = Product(kafka.bootstrap_servers, f"e2e{unique}", tmp_path, mail_server.port)
     yield made
     made.close()
+
+
+@pytest.fixture
+def relay(product: Product) -> Iterator[ThreadedRelay]:
+    """In the place of the SMTP server: on the port the product's workers send to."""
+    made = ThreadedRelay(product.new_relay_port())
+    yield made
+    made.end()

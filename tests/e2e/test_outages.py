@@ -1,60 +1,18 @@
-"""The relay fails, and the worker dies while it is being talked to (SPEC section 7): no mail is lost, and one that goes
-out twice has the same bytes and Message-ID."""
+"""The relay fails (SPEC section 7): no mail is lost, and one that goes out twice has the same bytes and Message-ID.
+
+That the worker dies while it talks to the relay: test_crash_windows.py.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.e2e.product import Product, parsed
-from tests.smtp.relays import Answer, ScriptedRelay, Silence
-
-
-class ThreadedRelay:
-    """A scripted relay with an event loop of its own; its port stays closed until :meth:`open` is called."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-        self._relay: ScriptedRelay | None = None
-
-    def open(self, **answers: Answer | list[Answer]) -> ScriptedRelay:
-        """Answer from now on, as told."""
-        self.close()
-        self._relay = ScriptedRelay(**answers)
-        self._call(self._relay.listen(self._port))
-        return self._relay
-
-    def close(self) -> None:
-        """Hang up and refuse connections."""
-        if self._relay is not None:
-            self._call(self._relay.__aexit__(None, None, None))
-            self._relay = None
-
-    def end(self) -> None:
-        """Close, and end the thread."""
-        self.close()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _call(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-
-@pytest.fixture
-def relay(product: Product) -> Iterator[ThreadedRelay]:
-    """In the place of the SMTP server: on the port the product's workers send to."""
-    made = ThreadedRelay(product.new_relay_port())
-    yield made
-    made.end()
+from tests.e2e.threaded_relay import ThreadedRelay
+from tests.smtp.relays import Silence
 
 
 def publish_one(product: Product) -> None:
@@ -72,22 +30,6 @@ def deferred(product: Product) -> list[dict[str, Any]]:
 
 def message_ids(contents: list[bytes]) -> set[str]:
     return {str(parsed(content)["Message-ID"]) for content in contents}
-
-
-def test_a_worker_killed_between_the_dot_and_the_answer_sends_the_same_bytes_again(
-    product: Product, relay: ThreadedRelay
-) -> None:
-    hanging = relay.open(DOT=[Silence.HANG, "250 2.0.0 queued"])
-    product.start(1)
-    publish_one(product)
-    product.wait_for(lambda: len(hanging.contents) == 1, 60, pause=0.05)
-    product.kill(1, lose_state=True)
-    product.start(1)
-    product.wait_for(lambda: steps(product) == ["accepted", "queued", "sent"], 60)
-    assert len(hanging.contents) == 2
-    assert len(set(hanging.contents)) == len(message_ids(hanging.contents)) == 1
-    [sent] = [step for step in product.statuses() if step["status"] == "sent"]
-    assert sent["attempt"] == 1
 
 
 def test_an_outage_is_recorded_and_its_end_is_waited_for_across_a_kill(product: Product, relay: ThreadedRelay) -> None:

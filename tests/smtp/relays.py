@@ -91,6 +91,7 @@ class Silence(enum.Enum):
 
     HANG = "hang"  # never answer
     HANG_UP = "hang up"  # close the connection instead
+    DEAF = "deaf"  # 354, then hear one byte and no more: only as an answer to DATA
 
 
 Answer = str | Silence
@@ -127,6 +128,7 @@ class ScriptedRelay:
         self.contents: list[bytes] = []
         self.connections = 0
         self.dot = asyncio.Event()  # set when a final dot has come in
+        self.deaf = False  # while it does not hear what is sent after its 354
         self._paused_at: str | None = None
         self._resumed = asyncio.Event()
 
@@ -180,11 +182,20 @@ class ScriptedRelay:
             line = (await reader.readuntil(b"\n")).decode().rstrip("\r\n")
             self.commands.append(line)
             verb = line.partition(" ")[0].upper()
+            if verb == "DATA" and self._answers[verb][0] is Silence.DEAF:
+                await self._turn_deaf(reader, writer)
             answer = await self._say(verb, writer)
             if verb == "DATA" and answer is not None and answer.startswith("354"):
                 self.contents.append(await reader.readuntil(b"\r\n.\r\n"))
                 self.dot.set()
                 answer = await self._say("DOT", writer)
+
+    async def _turn_deaf(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._answers["DATA"].pop(0)
+        writer.write(b"354 go on\r\n")
+        await reader.read(1)
+        self.deaf = True
+        await asyncio.Event().wait()
 
     async def _say(self, verb: str, writer: asyncio.StreamWriter) -> str | None:
         if verb == self._paused_at:
