@@ -21,7 +21,7 @@ test: machine $(VENV)/.done ## All checks, then all tests; ARGS=… for pytest
 	@echo "== Kafka"
 	@$(BIN)/python -m streamnotify.devtools.kafka fetch
 	@echo "== Tests"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: check
 check: $(VENV)/.done ## Lint, format, types and import contracts

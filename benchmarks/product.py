@@ -6,6 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -63,12 +64,16 @@ class Product:
         stage: where it runs.
         name: unique on the stage; the prefix of its topics.
         smtp_port: where mails go; None if there will be none.
+        settings: more environment variables, or others.
     """
 
-    def __init__(self, stage: Stage, name: str, smtp_port: int | None = None) -> None:
+    def __init__(
+        self, stage: Stage, name: str, smtp_port: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._stage = stage
         self.name = name
         self._smtp_port = smtp_port
+        self._settings = settings or {}
         self._starts = 0
         self._worker: Child | None = None
         self.metrics = WorkerMetrics(0)
@@ -116,6 +121,7 @@ class Product:
             "STREAMNOTIFY_PARTITIONS": str(PARTITIONS),
             "STREAMNOTIFY_DATA_DIR": str(self.data_dir),
             "STREAMNOTIFY_HEALTH_BIND": f"{HOST}:{self.metrics.port}",
+            **self._settings,
         }
         argv = [sys.executable, "-m", "streamnotify.cli.engine", "--parent-fd={alive}"]
         self._worker = self._stage.children.start(f"{self.name}-worker-{self._starts}", argv, environment)

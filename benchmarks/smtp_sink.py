@@ -1,13 +1,15 @@
 """The lightest relay there is: answers at once, keeps no mail, and notes when each was accepted and for whom.
 
-``python -m benchmarks.smtp_sink PORT COUNT_FILE ALIVE_FD LIST_FILE``: lines of ``seconds recipient``, seconds since
-the epoch at the moment its 250 for the final dot was written.
+``python -m benchmarks.smtp_sink PORT COUNT_FILE ALIVE_FD LIST_FILE [CERTIFICATE]``: lines of ``seconds recipient``,
+seconds since the epoch at the moment its 250 for the final dot was written. With the PEM file of a certificate and its
+key it speaks TLS from the first byte. Whatever somebody logs in with is right.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import sys
 import time
 from typing import cast
@@ -19,7 +21,8 @@ from streamnotify.stream.supervisor import die_with_parent
 WRITE_EVERY = 0.2  # seconds
 _END = b"\r\n.\r\n"
 _ANSWERS = {
-    b"EHLO": b"250-sink\r\n250 8BITMIME\r\n",
+    b"EHLO": b"250-sink\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n",
+    b"AUTH": b"235 welcome\r\n",
     b"HELO": b"250 sink\r\n",
     b"DATA": b"354 go on\r\n",
     b"QUIT": b"221 bye\r\n",
@@ -72,11 +75,15 @@ class Sink(asyncio.Protocol):
             transport.close()
 
 
-async def main(port: int, count_file: str, list_file: str) -> None:
+async def main(port: int, count_file: str, list_file: str, certificate: str | None = None) -> None:
     """Serve until killed."""
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
     accepted: list[str] = []
     count = os.open(count_file, os.O_WRONLY | os.O_CREAT, 0o600)
-    await asyncio.get_running_loop().create_server(lambda: Sink(accepted), "127.0.0.1", port)
+    await asyncio.get_running_loop().create_server(lambda: Sink(accepted), "127.0.0.1", port, ssl=context)
     done = 0
     with open(list_file, "w", encoding="ascii") as lines:  # noqa: ASYNC230, PTH123 - nothing else waits for it
         while True:
@@ -90,4 +97,4 @@ async def main(port: int, count_file: str, list_file: str) -> None:
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[3]))
-    uvloop.run(main(int(sys.argv[1]), sys.argv[2], sys.argv[4]))
+    uvloop.run(main(int(sys.argv[1]), sys.argv[2], *sys.argv[4:]))

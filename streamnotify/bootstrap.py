@@ -14,13 +14,16 @@ from streamnotify.render.renderer import Renderer
 from streamnotify.settings import Settings
 from streamnotify.smtp.policy import SmtpPolicy, Tls
 from streamnotify.smtp.sender import Sender
-from streamnotify.stations import deliveries, ingest, mailboxes, tasks
+from streamnotify.stations import deliveries, feedback, ingest, mailboxes, tasks
 from streamnotify.stations.context import Station
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.wire.topic_layout import TopicLayout, layouts
 
 logger = logging.getLogger(__name__)
+
+EXAMPLE_SENDER = "noreply@example.com"
+EXAMPLE_FRONTEND = "https://app.example.com"
 
 
 def build_stations(loaded: Settings) -> tuple[Station, ...]:
@@ -40,39 +43,57 @@ def build_stations(loaded: Settings) -> tuple[Station, ...]:
             ingest.station(IngestPolicy(max_event_age=loaded.max_event_age)),
             tasks.station(TasksPolicy(run_retention=loaded.run_retention, placeholder_domains=placeholders)),
             mailboxes.station(mailbox_policy, renderer(loaded)),
-            deliveries.station(DeliveryPolicy(), sender(loaded)),
+            feedback.station(),
+            deliveries.station(DeliveryPolicy(hold_kinds=frozenset(loaded.hold_ambiguous)), sender(loaded)),
         )
     except (ValueError, OSError) as error:  # the latter: a certificate file that cannot be used
         raise SettingsError(str(error)) from error
 
 
 def renderer(loaded: Settings) -> Renderer | None:
-    """What turns notifications into mails; None if the SMTP configuration is incomplete."""
+    """What turns notifications into mails; None if the SMTP configuration is incomplete.
+
+    Raises:
+        SettingsError: if a brand is not valid.
+    """
     if not loaded.smtp_complete or loaded.smtp_from is None:
         return None
-    brand = Brand(
-        name=loaded.brand_name,
-        team=loaded.brand_team,
-        colour=loaded.brand_colour,
-        logo_url=loaded.brand_logo,
-        footer=loaded.brand_footer,
-        reply_to=loaded.brand_reply_to,
-    )
-    policy = RenderPolicy(
-        sender=loaded.smtp_from,
-        brand=brand,
-        frontend_url=loaded.frontend_url,
-        link_test_run=loaded.link_test_run,
-        link_test_set=loaded.link_test_set,
-    )
-    return Renderer(policy)
+    return _renderer(loaded, loaded.smtp_from, loaded.frontend_url)
 
 
-def sender(loaded: Settings) -> Sender | None:
-    """What hands mails to the relay; None if the SMTP configuration is incomplete."""
+def preview_renderer(loaded: Settings) -> Renderer:
+    """What shows how mails look: as :func:`renderer`, with examples for a sender and a FRONTEND_URL not set yet."""
+    return _renderer(loaded, loaded.smtp_from or EXAMPLE_SENDER, loaded.frontend_url or EXAMPLE_FRONTEND)
+
+
+def _renderer(loaded: Settings, smtp_from: str, frontend_url: str | None) -> Renderer:
+    try:
+        brand = Brand(
+            name=loaded.brand_name,
+            team=loaded.brand_team,
+            colour=loaded.brand_colour,
+            logo=loaded.brand_logo,
+            footer=loaded.brand_footer,
+            reply_to=loaded.brand_reply_to,
+        )
+        policy = RenderPolicy(
+            sender=smtp_from,
+            brand=brand,
+            frontend_url=frontend_url,
+            link_test_run=loaded.link_test_run,
+            link_test_set=loaded.link_test_set,
+            unsubscribe_mailto=loaded.unsubscribe_mailto,
+        )
+        return Renderer(policy, loaded.template_dir)
+    except (ValueError, OSError) as error:
+        raise SettingsError(str(error)) from error
+
+
+def smtp_policy(loaded: Settings) -> SmtpPolicy | None:
+    """How the relay is reached; None if the SMTP configuration is incomplete."""
     if not loaded.smtp_complete or loaded.smtp_host is None or loaded.smtp_from is None:
         return None
-    policy = SmtpPolicy(
+    return SmtpPolicy(
         host=loaded.smtp_host,
         sender=loaded.smtp_from,
         port=loaded.smtp_port,
@@ -80,8 +101,16 @@ def sender(loaded: Settings) -> Sender | None:
         password=settings.reveal(loaded.smtp_password),
         tls=Tls(loaded.smtp_tls),
         ca_file=str(loaded.smtp_ca_file) if loaded.smtp_ca_file else None,
+        connections=loaded.smtp_connections,
+        per_second=loaded.smtp_max_per_second,
+        per_day=loaded.smtp_max_per_day,
     )
-    return Sender(policy)
+
+
+def sender(loaded: Settings) -> Sender | None:
+    """What hands mails to the relay; None if the SMTP configuration is incomplete."""
+    policy = smtp_policy(loaded)
+    return None if policy is None else Sender(policy)
 
 
 def engine_config(loaded: Settings, data_dir: Path) -> EngineConfig:

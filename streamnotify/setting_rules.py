@@ -7,11 +7,25 @@ from datetime import timedelta
 from typing import Any
 
 from streamnotify.domain.hosts import is_loopback
-from streamnotify.setting_values import format_duration
+from streamnotify.setting_values import format_duration, host_of
+from streamnotify.smtp.presets import provider_of
 from streamnotify.wire.topic_layout import EVENT_RETENTION
 
 LEAST_RUN_RETENTION = EVENT_RETENTION + timedelta(days=2)  # a run must outlive its events (SPEC section 3)
 _LEAST_SECRET = 16
+# Mail from there is accepted from their own relays only: they publish DMARC policies for their users' addresses.
+_FREEMAIL = {
+    "gmail.com": "gmail.com",
+    "googlemail.com": "gmail.com",
+    "outlook.com": "office365.com outlook.com",
+    "hotmail.com": "office365.com outlook.com",
+    "yahoo.com": "yahoo.com",
+    "aol.com": "aol.com",
+    "icloud.com": "me.com",
+    "gmx.net": "gmx.net",
+    "web.de": "web.de",
+}
+_RESERVED = ("example", "test", "invalid", "localhost", "local", "example.com", "example.org", "example.net")
 _LANES = ("STREAMNOTIFY_DIGEST", "STREAMNOTIFY_ALERT_DIGEST")
 
 
@@ -22,6 +36,65 @@ def contradictions(values: Mapping[str, Any]) -> list[str]:
         values: every setting's parsed value by its name; secrets as plain text.
     """
     return [*_relay(values), *_kafka(values), *_durations(values), *_links(values)]
+
+
+def doubts(values: Mapping[str, Any]) -> list[str]:
+    """What is allowed but will probably keep mails from arriving or being of use (research/email.md item 24).
+
+    Only what can be told without asking DNS; a relay on loopback is for tests, and nothing is said about it.
+
+    Args:
+        values: as of :func:`contradictions`.
+    """
+    host = values["SMTP_HOST"]
+    if not host or is_loopback(host):
+        return []
+    return [*_doubtful_encryption(values), *_doubtful_login(values), *_doubtful_sender(values), *_useless_links(values)]
+
+
+def _doubtful_encryption(values: Mapping[str, Any]) -> Iterator[str]:
+    port, tls = values["SMTP_PORT"], values["SMTP_TLS"]
+    if tls == "none":
+        yield "SMTP_TLS is 'none': everybody on the way to the relay can read the mails; starttls or implicit is better"
+    if (port == 465 and tls == "starttls") or (port in (25, 587, 2525) and tls == "implicit"):
+        usual = "implicit" if port == 465 else "starttls"
+        yield f"SMTP_TLS is {tls!r}: on port {port} relays speak {usual}"
+
+
+def _doubtful_login(values: Mapping[str, Any]) -> Iterator[str]:
+    user, provider = values["SMTP_USER"], provider_of(values["SMTP_HOST"])
+    if provider and not user:
+        yield f"SMTP_USER is not set: {provider} takes no mail without a login"
+    if provider == "sendgrid" and user and user != "apikey":
+        yield f"SMTP_USER is {user!r}: at SendGrid it is the word apikey, and SMTP_PASSWORD the API key"
+    if provider in ("gmail", "mailgun") and user and "@" not in user:
+        yield f"SMTP_USER is {user!r}: at {provider} it is a whole address"
+
+
+def _doubtful_sender(values: Mapping[str, Any]) -> Iterator[str]:
+    sender, host, user = values["SMTP_FROM"], values["SMTP_HOST"].lower(), values["SMTP_USER"]
+    domain = (sender or "").rpartition("@")[2].lower()
+    own = _FREEMAIL.get(domain)
+    if own and not any(host == each or host.endswith("." + each) for each in own.split()):
+        yield (
+            f"SMTP_FROM is {sender!r}: mail from {domain} that comes over {host} fails DMARC and is refused or ends as "
+            "spam; send from a domain of your own"
+        )
+    if any(domain == each or domain.endswith("." + each) for each in _RESERVED):
+        yield f"SMTP_FROM is {sender!r}: that domain belongs to nobody, so receivers refuse it"
+    if provider_of(host) == "gmail" and user and sender and user.lower() != sender.lower():
+        yield f"SMTP_FROM is {sender!r}: Gmail writes SMTP_USER in its place, except for verified aliases"
+
+
+def _useless_links(values: Mapping[str, Any]) -> Iterator[str]:
+    url = values["FRONTEND_URL"]
+    if url and is_loopback(host_of(url)):
+        yield f"FRONTEND_URL is {url!r}: links in mails lead to each reader's own machine"
+    if not values["STREAMNOTIFY_PUBLIC_URL"] and not values["STREAMNOTIFY_UNSUBSCRIBE_MAILTO"]:
+        yield (
+            "STREAMNOTIFY_PUBLIC_URL and STREAMNOTIFY_UNSUBSCRIBE_MAILTO are not set: mails carry no way to "
+            "unsubscribe, which large providers ask for"
+        )
 
 
 def _relay(values: Mapping[str, Any]) -> Iterator[str]:

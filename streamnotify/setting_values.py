@@ -177,6 +177,14 @@ def names(text: str) -> tuple[str, ...]:
     return values
 
 
+def kinds(text: str) -> tuple[str, ...]:
+    """E-mail kinds separated by commas; ``none`` for no kind."""
+    values = tuple(value.strip() for value in text.split(",") if value.strip())
+    if not all(re.fullmatch(r"[A-Za-z0-9_.-]+", value) for value in values):
+        raise ValueError("e-mail kinds such as notification_digest, separated by commas, or none are allowed")
+    return () if values == ("none",) else values
+
+
 def colour(text: str) -> str:
     """``#rrggbb``."""
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):

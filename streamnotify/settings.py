@@ -19,7 +19,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streamnotify import setting_values as values
 from streamnotify.errors import SettingsError
 from streamnotify.render.policy import Brand
-from streamnotify.setting_rules import contradictions
+from streamnotify.setting_rules import contradictions, doubts
+from streamnotify.smtp.presets import PRESETS
 from streamnotify.stream.security import KafkaSecurity
 
 _DOTENV = ".env"
@@ -75,7 +76,20 @@ def _later(name: str, meaning: str, default: Any = None, **derived: Any) -> Any:
     return _setting("Checked now, used by parts to come", f"STREAMNOTIFY_{name}", meaning, default, **derived)
 
 
+def _default_host(data: dict[str, Any]) -> str | None:
+    preset = PRESETS.get(data["smtp_preset"])
+    return preset.host if preset else None
+
+
+def _default_port(data: dict[str, Any]) -> int:
+    preset = PRESETS.get(data["smtp_preset"])
+    return preset.port if preset else 587
+
+
 def _default_tls(data: dict[str, Any]) -> TlsMode:
+    preset = PRESETS.get(data["smtp_preset"])
+    if preset and data["smtp_port"] == preset.port:
+        return preset.tls.value
     return "implicit" if data["smtp_port"] == 465 else "starttls"
 
 
@@ -104,10 +118,16 @@ class Settings(BaseSettings):
         validate_default=False,
     )
 
-    smtp_host: Annotated[str, _parsed(values.hostname)] | None = _smtp(
-        "SMTP_HOST", "The relay; without it no mail is sent."
+    smtp_preset: Annotated[str, _parsed(values.choice(*PRESETS))] | None = _smtp(
+        "SMTP_PRESET",
+        f"{', '.join(PRESETS)}: that provider's host, port and encryption, unless said otherwise below.",
     )
-    smtp_port: Annotated[int, _parsed(values.whole_number(1, 65535))] = _smtp("SMTP_PORT", "Its port.", 587)
+    smtp_host: Annotated[str, _parsed(values.hostname)] | None = _smtp(
+        "SMTP_HOST", "The relay; without it, and without SMTP_PRESET, no mail is sent.", derive=_default_host
+    )
+    smtp_port: Annotated[int, _parsed(values.whole_number(1, 65535))] = _smtp(
+        "SMTP_PORT", "Its port; default 587.", derive=_default_port
+    )
     smtp_user: Line | None = _smtp("SMTP_USER", "User name at the relay; with SMTP_PASSWORD or not at all.")
     smtp_password: SecretStr | None = _smtp("SMTP_PASSWORD", "Its password.")
     smtp_tls: Annotated[TlsMode, _parsed(values.choice("starttls", "implicit", "none"))] = _smtp(
@@ -122,6 +142,15 @@ class Settings(BaseSettings):
         "SMTP_FROM",
         "Sender address; default SMTP_USER if that is an address, else noreply@ the host of FRONTEND_URL.",
         derive=_default_sender,
+    )
+    smtp_connections: Annotated[int, _parsed(values.whole_number(1, 50))] = _smtp(
+        "SMTP_CONNECTIONS", "Most connections a worker opens to the relay at a time.", 4
+    )
+    smtp_max_per_second: Annotated[int, _parsed(values.whole_number(1, 10_000))] | None = _smtp(
+        "SMTP_MAX_PER_SECOND", "Mails a second that a worker may send; default as many as the relay takes."
+    )
+    smtp_max_per_day: Annotated[int, _parsed(values.whole_number(1, 1_000_000))] | None = _smtp(
+        "SMTP_MAX_PER_DAY", "Mails in any 24 hours that a worker may send, counted since its start; default any number."
     )
 
     kafka_bootstrap_servers: Annotated[str, _parsed(values.bootstrap_servers)] = _kafka(
@@ -183,6 +212,12 @@ class Settings(BaseSettings):
     mail_max_age: PositiveDuration = _mails(
         "MAIL_MAX_AGE", "How long a mail that cannot be delivered is kept trying.", timedelta(days=3)
     )
+    hold_ambiguous: Annotated[tuple[str, ...], _parsed(values.kinds)] = _mails(
+        "HOLD_AMBIGUOUS",
+        "E-mail kinds, separated by commas, that wait 15 minutes instead of one before they are sent again when it is "
+        "not known whether the relay has them; none for no kind.",
+        ("notification_digest",),
+    )
     recipient_hold: Duration = _mails(
         "RECIPIENT_HOLD",
         "How long a mail waits for the directory to learn of its unknown recipient.",
@@ -202,11 +237,17 @@ class Settings(BaseSettings):
     brand_name: Line = _mails("BRAND_NAME", "Who the mails come from.", _BRAND.name)
     brand_logo: Url | None = _mails("BRAND_LOGO", "URL of a logo; https except on loopback.")
     brand_colour: Annotated[str, _parsed(values.colour)] = _mails(
-        "BRAND_COLOUR", "Accent colour, #rrggbb, dark enough for white text on it.", _BRAND.colour
+        "BRAND_COLOUR",
+        "Colour of buttons, #rrggbb; the text on them is white or black, whichever can be read.",
+        _BRAND.colour,
     )
     brand_footer: Line | None = _mails("BRAND_FOOTER", "Last line of each mail.")
     brand_team: Line = _mails("BRAND_TEAM", "Who signs the mails; default The BRAND_NAME team.", derive=_default_team)
     brand_reply_to: Address | None = _mails("BRAND_REPLY_TO", "Address that replies go to.")
+    template_dir: Annotated[Path, _parsed(values.existing_directory)] | None = _mails(
+        "TEMPLATE_DIR", "Directory of own templates; only the files present override the shipped ones."
+    )
+    unsubscribe_mailto: Address | None = _mails("UNSUBSCRIBE_MAILTO", "Address that unsubscribes without PUBLIC_URL.")
 
     settle: Duration = _later("SETTLE", "Time that events in transit get before a check.", timedelta(seconds=2))
     digest_after: Count = _later("DIGEST_AFTER", "Task mails that go singly within a window.", 1)
@@ -226,15 +267,11 @@ class Settings(BaseSettings):
     alert_digest_max_wait: Duration = _later(
         "ALERT_DIGEST_MAX_WAIT", "Longest wait of a squashed alert, at least the window.", timedelta(minutes=30)
     )
-    template_dir: Annotated[Path, _parsed(values.existing_directory)] | None = _later(
-        "TEMPLATE_DIR", "Directory of own templates; only the files present override the shipped ones."
-    )
     link_notifications: Annotated[str, _parsed(values.path_template())] | None = _later(
         "LINK_NOTIFICATIONS", "Path behind FRONTEND_URL of all notifications; default: the built-in page."
     )
     secret: SecretStr | None = _later("SECRET", "Signs links, at least 16 characters; required with PUBLIC_URL.")
     public_url: Url | None = _later("PUBLIC_URL", "Where the web process is reached from outside; https off loopback.")
-    unsubscribe_mailto: Address | None = _later("UNSUBSCRIBE_MAILTO", "Address that unsubscribes without PUBLIC_URL.")
     api_tokens_file: ExistingFile | None = _later("API_TOKENS_FILE", "File of the HTTP interface's tokens.")
     http_bind: Annotated[values.Bind, _parsed(values.bind)] = _later(
         "HTTP_BIND", "host:port of the web process.", values.Bind("127.0.0.1", 8090)
@@ -274,11 +311,14 @@ def load() -> Settings:
         raise SettingsError("\n".join(map(_problem, wrong))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{_DOTENV} cannot be read: {error}") from None
-    if problems := contradictions(
-        {name_of(field): _plain(getattr(settings, field)) for field in Settings.model_fields}
-    ):
+    if problems := contradictions(_by_name(settings)):
         raise SettingsError("\n".join(problems))
     return settings
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What is allowed but will probably keep mails from arriving or being of use, one sentence each."""
+    return doubts(_by_name(settings))
 
 
 def name_of(field: str) -> str:
@@ -338,6 +378,10 @@ def _problem(error: Any) -> str:
 def reveal(secret: SecretStr | None) -> str | None:
     """What a secret setting holds."""
     return secret.get_secret_value() if secret else None
+
+
+def _by_name(settings: Settings) -> dict[str, Any]:
+    return {name_of(field): _plain(getattr(settings, field)) for field in Settings.model_fields}
 
 
 def _plain(value: Any) -> Any:

@@ -27,6 +27,7 @@ def test_the_stations_come_in_the_direction_of_the_data_and_read_what_the_one_be
         ("ingest", "task-events"),
         ("tasks", "tasks"),
         ("mailboxes", "mailboxes"),
+        ("feedback", "notification-feedback"),
         ("deliveries", "outbox"),
     ]
 
@@ -38,7 +39,7 @@ def test_incomplete_smtp_is_said_once_and_the_stations_run_all_the_same(
     for name, text in missing.items():
         monkeypatch.setenv(name, text)
     loaded = settings.load()
-    assert len(bootstrap.build_stations(loaded)) == 4
+    assert len(bootstrap.build_stations(loaded)) == 5
     assert caplog.messages == ["SMTP configuration incomplete. Email notifications will be disabled."]
     assert bootstrap.sender(loaded) is None
     assert bootstrap.renderer(loaded) is None

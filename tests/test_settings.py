@@ -276,3 +276,73 @@ def test_a_child_process_gets_exactly_the_settings_it_is_given(monkeypatch: pyte
 def test_a_dotenv_file_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_bytes(b"SMTP_HOST=\xff\xfe\n")
     assert refusal(monkeypatch).startswith(".env cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("preset", "host"),
+    [
+        ("sendgrid", "smtp.sendgrid.net"),
+        ("gmail", "smtp.gmail.com"),
+        ("ses", "email-smtp.us-east-1.amazonaws.com"),
+        ("mailgun", "smtp.mailgun.org"),
+    ],
+)
+def test_a_preset_says_where_a_provider_takes_mails(monkeypatch: pytest.MonkeyPatch, preset: str, host: str) -> None:
+    loaded = load(monkeypatch, SMTP_PRESET=preset)
+    assert (loaded.smtp_host, loaded.smtp_port, loaded.smtp_tls) == (host, 587, "starttls")
+
+
+def test_what_is_set_goes_before_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = load(monkeypatch, SMTP_PRESET="ses", SMTP_HOST="email-smtp.eu-west-1.amazonaws.com", SMTP_PORT="465")
+    assert (here.smtp_host, here.smtp_port, here.smtp_tls) == ("email-smtp.eu-west-1.amazonaws.com", 465, "implicit")
+    assert load(monkeypatch, SMTP_PRESET="ses", SMTP_PORT="587", SMTP_TLS="implicit").smtp_tls == "implicit"
+
+
+def test_an_unknown_preset_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refusal(monkeypatch, SMTP_PRESET="gmial") == (
+        "SMTP_PRESET is 'gmial': one of sendgrid, gmail, ses, mailgun is allowed"
+    )
+
+
+GOOD_RELAY = {
+    "SMTP_HOST": "relay.acme.dev",
+    "SMTP_FROM": "noreply@acme.dev",
+    "FRONTEND_URL": "https://app.acme.dev",
+    "STREAMNOTIFY_UNSUBSCRIBE_MAILTO": "stop@acme.dev",
+}
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, None),
+        ({"SMTP_FROM": "ann@gmail.com"}, "mail from gmail.com that comes over relay.acme.dev fails DMARC"),
+        ({"SMTP_FROM": "ann@yahoo.com"}, "mail from yahoo.com"),
+        ({"SMTP_FROM": "noreply@example.com"}, "that domain belongs to nobody"),
+        ({"SMTP_TLS": "none"}, "everybody on the way to the relay can read the mails"),
+        ({"SMTP_PORT": "465", "SMTP_TLS": "starttls"}, "on port 465 relays speak implicit"),
+        ({"SMTP_TLS": "implicit"}, "on port 587 relays speak starttls"),
+        ({"FRONTEND_URL": "http://localhost:3000"}, "links in mails lead to each reader's own machine"),
+        ({"STREAMNOTIFY_UNSUBSCRIBE_MAILTO": ""}, "mails carry no way to unsubscribe"),
+        ({"SMTP_HOST": "smtp.sendgrid.net"}, "sendgrid takes no mail without a login"),
+        ({"SMTP_HOST": "smtp.sendgrid.net", "SMTP_USER": "ann", "SMTP_PASSWORD": "p"}, "it is the word apikey"),
+        ({"SMTP_HOST": "smtp.eu.mailgun.org", "SMTP_USER": "ann", "SMTP_PASSWORD": "p"}, "it is a whole address"),
+        (
+            {"SMTP_PRESET": "gmail", "SMTP_HOST": "", "SMTP_USER": "ann@acme.dev", "SMTP_PASSWORD": "p"},
+            "Gmail writes SMTP_USER in its place",
+        ),
+        ({"SMTP_HOST": "127.0.0.1", "SMTP_TLS": "none", "SMTP_FROM": "ann@gmail.com"}, None),
+        ({"SMTP_HOST": ""}, None),
+    ],
+)
+def test_what_will_probably_not_arrive_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], said: str | None
+) -> None:
+    found = settings.warnings(load(monkeypatch, **GOOD_RELAY | environment))
+    assert len(found) == (said is not None), found
+    assert said is None or said in found[0]
+
+
+def test_gmail_may_send_for_its_own_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    login = {"SMTP_USER": "ann@gmail.com", "SMTP_PASSWORD": "p", "STREAMNOTIFY_UNSUBSCRIBE_MAILTO": "ann@gmail.com"}
+    assert settings.warnings(load(monkeypatch, SMTP_PRESET="gmail", **login)) == []

@@ -13,21 +13,25 @@ from pydantic import SecretStr
 from streamnotify import bootstrap, settings
 from streamnotify.errors import StreamnotifyError
 from streamnotify.setting_values import format_duration
-from streamnotify.smtp.fault import FaultKind, SmtpFault
+from streamnotify.smtp.fault import SmtpFault
+from streamnotify.smtp.hints import hint
 from streamnotify.smtp.sender import Sender
 from streamnotify.stream.topic_admin import TopicAdmin
 
+EXIT_FAILED = 1
+EXIT_WARNED = 3
 MASK = "********"
 _CHECK_TIMEOUT = timedelta(seconds=5)
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Also connect to Kafka and to the mail relay.")
+@click.option("--check", is_flag=True, help="Also connect to Kafka and to the mail relay, and warn about mails.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def command(check: bool, as_json: bool) -> None:
     """Show every setting: its value (secrets masked), whether from environment, .env or default, and its meaning.
 
-    Exit code 0 if all is well, 1 if a setting is wrong or, with --check, something does not answer.
+    Exit code 0 if all is well, 1 if a setting is wrong or, with --check, something does not answer; 3 if everything
+    answers, but mails are likely not to arrive: that is said too, as far as it can be told without asking DNS.
 
     \b
     Example:
@@ -35,11 +39,14 @@ def command(check: bool, as_json: bool) -> None:
     """
     loaded = settings.load()
     checks = {"kafka": _kafka_answer(loaded), "smtp": _smtp_answer(loaded)} if check else {}
+    warnings = settings.warnings(loaded) if check else []
     if as_json:
-        click.echo(json.dumps(_as_json(loaded, checks), indent=2))
+        click.echo(json.dumps(_as_json(loaded, checks, warnings), indent=2))
     else:
-        _print(loaded, checks)
-    raise SystemExit(1 if any(isinstance(answer, _Failure) for answer in checks.values()) else 0)
+        _print(loaded, checks, warnings)
+    if any(isinstance(answer, _Failure) for answer in checks.values()):
+        raise SystemExit(EXIT_FAILED)
+    raise SystemExit(EXIT_WARNED if warnings else 0)
 
 
 def shown(value: Any) -> str:
@@ -57,7 +64,7 @@ class _Failure(str):
     """Why something does not answer."""
 
 
-def _as_json(loaded: settings.Settings, checks: dict[str, str]) -> dict[str, Any]:
+def _as_json(loaded: settings.Settings, checks: dict[str, str], warnings: list[str]) -> dict[str, Any]:
     sources = settings.sources(loaded)
     listed = {
         settings.name_of(field): {
@@ -68,10 +75,11 @@ def _as_json(loaded: settings.Settings, checks: dict[str, str]) -> dict[str, Any
         for field, source in sources.items()
     }
     answers = {name: {"ok": not isinstance(answer, _Failure), "answer": str(answer)} for name, answer in checks.items()}
-    return {"settings": listed, "misspelt": settings.misspelt(), **({"checks": answers} if checks else {})}
+    found = {"checks": answers, "warnings": warnings} if checks else {}
+    return {"settings": listed, "misspelt": settings.misspelt(), **found}
 
 
-def _print(loaded: settings.Settings, checks: dict[str, str]) -> None:
+def _print(loaded: settings.Settings, checks: dict[str, str], warnings: list[str]) -> None:
     section = None
     for field, source in settings.sources(loaded).items():
         if settings.section_of(field) != section:
@@ -87,6 +95,8 @@ def _print(loaded: settings.Settings, checks: dict[str, str]) -> None:
     for name, answer in checks.items():
         failed = isinstance(answer, _Failure)
         click.secho(f"{name}: {'FAILED, ' if failed else 'ok, '}{answer}", fg="red" if failed else "green")
+    for warning in warnings:
+        click.secho(f"mails: WARNING, {warning}", fg="yellow")
 
 
 def _kafka_answer(loaded: settings.Settings) -> str:
@@ -104,11 +114,16 @@ def _smtp_answer(loaded: settings.Settings) -> str:
             return _Failure("SMTP_HOST, a sender address, or one of SMTP_USER and SMTP_PASSWORD is missing")
         return asyncio.run(_greet(sender, loaded))
     except (StreamnotifyError, OSError, ValueError) as error:
-        hint = ""
-        if isinstance(error, SmtpFault) and error.kind is FaultKind.NO_STARTTLS:
-            hint = "; SMTP_TLS=none for a local test server"
         said = str(error) or "no answer"
-        return _Failure(f"{loaded.smtp_host}:{loaded.smtp_port} with SMTP_TLS={loaded.smtp_tls}: {said}{hint}")
+        return _Failure(
+            f"{loaded.smtp_host}:{loaded.smtp_port} with SMTP_TLS={loaded.smtp_tls}: {said}{_advice(error, loaded)}"
+        )
+
+
+def _advice(error: Exception, loaded: settings.Settings) -> str:
+    policy = bootstrap.smtp_policy(loaded) if isinstance(error, SmtpFault) else None
+    advice = hint(error, policy) if isinstance(error, SmtpFault) and policy is not None else None
+    return f"; {advice}" if advice else ""
 
 
 async def _greet(sender: Sender, loaded: settings.Settings) -> str:

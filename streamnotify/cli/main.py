@@ -31,7 +31,11 @@ SUBCOMMANDS = {
     "config": Subcommand("config", "worker", "Show the settings and where each comes from."),
     "dead-letters": Subcommand("dead_letters", "worker", "Show the records that could not be used, and why."),
     "demo": Subcommand("demo", "dev", "Show everything at work on this machine."),
+    "feedback": Subcommand("feedback", "worker", "Take in what mail servers report about our mails."),
     "kafka": Subcommand("kafka", "worker", "Run an embedded Kafka, and its console tools on any Kafka."),
+    "preview": Subcommand("preview", "worker", "Show what the mails look like."),
+    "send-test": Subcommand("send_test", "worker", "Send one mail, and say how each step went."),
+    "suppressions": Subcommand("suppressions", "worker", "Show and change the addresses that get no mail."),
     "topics": Subcommand("topics", "worker", "Compare or create the topics."),
     "worker": Subcommand("worker", "worker", "Read the stream and send the mails."),
 }

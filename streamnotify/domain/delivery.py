@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 
@@ -18,7 +18,7 @@ class OutgoingMail:
     sender: str
     message_id: str
     subject: str
-    content: bytes
+    content: bytes = field(repr=False)
     created_at: datetime
     expires_at: datetime
     urgent: bool = False
@@ -28,13 +28,51 @@ class OutgoingMail:
     organization_id: str | None = None
 
 
+class Priority(enum.IntEnum):
+    """Which mail goes first when the relay cannot take all at once (research/email.md item 36)."""
+
+    URGENT = 0
+    ALERT = 1
+    NORMAL = 2
+    DIGEST = 3
+
+
+_PRIORITIES = {
+    "task_status_alert": Priority.ALERT,
+    "task_status_recovery": Priority.ALERT,
+    "service_health": Priority.ALERT,
+    "notification_digest": Priority.DIGEST,
+}
+
+
+def priority_of(mail: OutgoingMail) -> Priority:
+    """The mail's place in the queue: by its ``urgent`` mark, then by its e-mail kind."""
+    return Priority.URGENT if mail.urgent else _PRIORITIES.get(mail.kind, Priority.NORMAL)
+
+
 class Outcome(enum.StrEnum):
-    """What an attempt came to, by what is done about it."""
+    """What an attempt came to, by what is done about it (research/email.md item 31)."""
 
     SENT = "sent"  # the relay accepted it
-    DEFERRED = "deferred"  # nothing was accepted; try again later
-    FAILED = "failed"  # the relay refused it for good
+    TRANSIENT = "transient"  # not now; tried again
+    MAILBOX_FULL = "mailbox_full"  # tried again, but not soon
+    RATE = "rate"  # we are too fast for the relay; tried again within seconds, and everything slower
+    QUOTA = "quota"  # the relay takes no more of anything from us for a while
+    UNREACHABLE = "unreachable"  # the relay takes no session just now
+    TLS_POLICY = "tls_policy"  # the relay cannot be spoken to as safely as the settings ask for
+    SENDER_CONFIG = "sender_config"  # the relay does not know or trust us: password, sender address
+    HELD = "held"  # nothing was tried, for one of the four above is known to last
     AMBIGUOUS = "ambiguous"  # the relay may have it: the connection broke after the final dot
+    PERMANENT_RECIPIENT = "permanent_recipient"  # there is no such mailbox
+    PERMANENT_MESSAGE = "permanent_message"  # this mail is refused for good, which says nothing against its recipient
+
+    @property
+    def is_outage(self) -> bool:
+        """True if it concerns every mail and says nothing against this one."""
+        return self in _OUTAGES
+
+
+_OUTAGES = frozenset({Outcome.QUOTA, Outcome.UNREACHABLE, Outcome.TLS_POLICY, Outcome.SENDER_CONFIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +81,8 @@ class AttemptResult:
 
     ``stage`` is one of connect, tls, auth, mail, rcpt, data, dot. ``reason`` is a short word such as
     ``tls_unavailable``; ``text`` the relay's words or the error, control characters removed, at most 500 characters.
+    ``enhanced`` is the status code of RFC 3463 such as ``5.1.1``; ``queue_id`` the relay's own name for a mail it has
+    accepted; ``retry_in`` how long it asks us to wait.
     """
 
     notification_id: str
@@ -52,6 +92,9 @@ class AttemptResult:
     code: int | None = None
     reason: str | None = None
     text: str | None = None
+    enhanced: str | None = None
+    queue_id: str | None = None
+    retry_in: timedelta | None = None
 
 
 class DeliveryState(enum.StrEnum):
@@ -62,6 +105,7 @@ class DeliveryState(enum.StrEnum):
     SENT = "sent"
     FAILED = "failed"
     EXPIRED = "expired"
+    SUPPRESSED = "suppressed"  # its address has come to get no mail
 
     @property
     def is_final(self) -> bool:
@@ -73,25 +117,56 @@ class DeliveryState(enum.StrEnum):
 # once, and the repeated mail has the same bytes and Message-ID (SPEC section 7).
 AFTER_ATTEMPT = {
     Outcome.SENT: DeliveryState.SENT,
-    Outcome.FAILED: DeliveryState.FAILED,
-    Outcome.DEFERRED: DeliveryState.DEFERRED,
+    Outcome.TRANSIENT: DeliveryState.DEFERRED,
+    Outcome.MAILBOX_FULL: DeliveryState.DEFERRED,
+    Outcome.RATE: DeliveryState.DEFERRED,
+    Outcome.QUOTA: DeliveryState.DEFERRED,
+    Outcome.UNREACHABLE: DeliveryState.DEFERRED,
+    Outcome.TLS_POLICY: DeliveryState.DEFERRED,
+    Outcome.SENDER_CONFIG: DeliveryState.DEFERRED,
+    Outcome.HELD: DeliveryState.DEFERRED,
     Outcome.AMBIGUOUS: DeliveryState.DEFERRED,
+    Outcome.PERMANENT_RECIPIENT: DeliveryState.FAILED,
+    Outcome.PERMANENT_MESSAGE: DeliveryState.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The longest wait after a mail's first attempt; each further attempt doubles it, up to ``most``."""
+
+    first: timedelta
+    most: timedelta
+
+
+_MINUTE = timedelta(minutes=1)
+# During an outage the sender holds mails back itself, so they come to it soon and stay ready for the relay's return.
+_OUTAGE_WAIT = Wait(timedelta(seconds=75), timedelta(seconds=75))
+WAITS = {
+    Outcome.MAILBOX_FULL: Wait(15 * _MINUTE, 240 * _MINUTE),
+    Outcome.RATE: Wait(timedelta(seconds=5), 10 * _MINUTE),
+    Outcome.QUOTA: _OUTAGE_WAIT,
+    Outcome.UNREACHABLE: _OUTAGE_WAIT,
+    Outcome.TLS_POLICY: _OUTAGE_WAIT,
+    Outcome.HELD: _OUTAGE_WAIT,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy:
-    """How long and how often to try (research/email.md item 35).
+    """How long and how often to try (research/email.md items 35 and 42).
 
-    ``first_delay`` is the longest wait after the first attempt; each further one doubles it up to ``max_delay``. A
-    wait is shortened by up to ``spread`` of itself, so that mails deferred together do not come back together: about
-    60 s, 2 min, 4 min ... 48 min. ``keep_for`` is how long a finished delivery's ledger row deduplicates.
+    ``wait`` is for outcomes without one in :data:`WAITS`. A wait is shortened by up to ``spread`` of itself, so that
+    mails deferred together do not come back together: about 60 s, 2 min, 4 min ... 48 min. ``keep_for`` is how long a
+    finished delivery's ledger row deduplicates. ``hold_kinds`` are the e-mail kinds of which a duplicate annoys more
+    than a delay: after an ambiguous attempt they wait ``hold_for``.
     """
 
-    first_delay: timedelta = timedelta(seconds=75)
-    max_delay: timedelta = timedelta(minutes=60)
+    wait: Wait = Wait(timedelta(seconds=75), 60 * _MINUTE)
     spread: float = 0.4
     keep_for: timedelta = timedelta(days=30)
+    hold_kinds: frozenset[str] = frozenset({"notification_digest"})
+    hold_for: timedelta = 15 * _MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +194,7 @@ def resolve(
         return Delivery(state, delivery.attempt)
     if now >= mail.expires_at:
         return Delivery(DeliveryState.EXPIRED, delivery.attempt)
-    next_at = min(now + retry_after(mail.notification_id, delivery.attempt, policy), mail.expires_at)
+    next_at = min(now + retry_after(result, mail.kind, policy), mail.expires_at)
     return Delivery(DeliveryState.DEFERRED, delivery.attempt, next_at)
 
 
@@ -130,12 +205,19 @@ def retry(delivery: Delivery, mail: OutgoingMail, now: datetime) -> Delivery | N
     return _attempt_or_expire(delivery, mail, now)
 
 
-def retry_after(notification_id: str, attempt: int, policy: DeliveryPolicy) -> timedelta:
-    """How long to wait after attempt ``attempt`` (from 1): exponential, spread by a hash instead of a random number,
-    so that handling the same records again gives the same rows (DESIGN 3.3)."""
-    doublings = min(attempt - 1, 32)
-    longest = min(policy.first_delay * (1 << doublings), policy.max_delay)
-    digest = hashlib.sha256(f"{notification_id}:{attempt}".encode()).digest()
+def retry_after(result: AttemptResult, kind: str, policy: DeliveryPolicy) -> timedelta:
+    """How long a mail of e-mail kind ``kind`` waits after ``result``.
+
+    As long as the relay asks for; else exponential, spread by a hash instead of a random number, so that handling the
+    same records again gives the same rows (DESIGN 3.3).
+    """
+    if result.retry_in is not None:
+        return result.retry_in
+    if result.outcome is Outcome.AMBIGUOUS and kind in policy.hold_kinds:
+        return policy.hold_for
+    wait = WAITS.get(result.outcome, policy.wait)
+    longest = min(wait.first * (1 << min(result.attempt - 1, 32)), wait.most)
+    digest = hashlib.sha256(f"{result.notification_id}:{result.attempt}".encode()).digest()
     share = int.from_bytes(digest[:4], "big") / 2**32
     return longest * (1 - policy.spread * share)
 

@@ -21,7 +21,9 @@ def one_line(text: str) -> str:
 
 def many_lines(text: str) -> str:
     """``text`` with plain line feeds, without control characters and bidi overrides."""
-    text = _BREAKS.sub("\n", text)
+    if text.isprintable():  # then there is nothing to remove, and looking for it takes long
+        return text
+    text = _BREAKS.sub("\n", text).replace("\xa0", " ")
     text = _CONTROLS.sub("", text)
     text = _BIDI_CONTROLS.sub("", text)
     return _SURROGATES.sub("\ufffd", text)
@@ -44,6 +46,16 @@ def shorten_middle(text: str, limit: int) -> str:
         tail_from += 1
     head = text[: _cut(text, limit - 1 - tail_length)]
     return f"{head.rstrip()}…{text[tail_from:].lstrip()}"
+
+
+def pieces(text: str, length: int) -> list[str]:
+    """``text`` in pieces of at most ``length`` characters; no accent or joined emoji is torn apart unless longer."""
+    found = []
+    while text:
+        end = len(text) if len(text) <= length else _cut(text, length) or length
+        found.append(text[:end])
+        text = text[end:]
+    return found
 
 
 def _cut(text: str, index: int) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from urllib.parse import quote
 
 from streamnotify.render.cleaning import one_line
 
@@ -20,6 +21,9 @@ _LINE = 76
 # 39 bytes of UTF-8 make an encoded-word of 64 characters, which leaves room for a header's name before it.
 _WORD_BYTES = 39
 _ASCII = bytes(range(128))
+# What ids and URLs consist of; commas part the URLs of List-Unsubscribe and are quoted within one.
+_URL_CHARACTERS = "!#$%&'*+/:;=?@[]^_`{|}~.-()"
+_LONGEST_TOKEN = 900  # a line has at most 998 characters
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 
@@ -36,7 +40,9 @@ class Mime:
     """A mail before it is bytes.
 
     ``message_id`` is without angle brackets. ``boundary`` parts the bodies; it begins with ``=_``, which no encoded
-    body contains. ``machine_headers`` are written as they are: ids and URLs, never encoded, never folded.
+    body contains. ``list_unsubscribe`` are URLs; an https one is asked to work by one click (RFC 8058). ``references``
+    are ids of the thread's earlier mails, without angle brackets, the nearest last. These and ``machine_headers`` are
+    never encoded, and folded between ids and URLs only.
     """
 
     sender: Mailbox
@@ -48,6 +54,8 @@ class Mime:
     text: str
     html: str
     reply_to: str | None = None
+    list_unsubscribe: Sequence[str] = ()
+    references: Sequence[str] = ()
     machine_headers: Sequence[tuple[str, str]] = ()
 
 
@@ -59,7 +67,9 @@ def to_bytes(mail: Mime) -> bytes:
         *(_header("Reply-To", [mail.reply_to]) if mail.reply_to else ()),
         *_header("Subject", _words(one_line(mail.subject))),
         f"Date: {format_datetime(mail.at)}",
-        f"Message-ID: <{mail.message_id}>",
+        f"Message-ID: <{_token(mail.message_id)}>",
+        *_thread(mail.references),
+        *_unsubscribe(mail.list_unsubscribe),
         *(f"{name}: {one_line(value)}" for name, value in mail.machine_headers),
         "MIME-Version: 1.0",
         f'Content-Type: multipart/alternative; boundary="{mail.boundary}"',
@@ -90,6 +100,26 @@ def _encode(content: str) -> tuple[str, str]:
     else:
         name, body = "quoted-printable", binascii.b2a_qp(data, istext=True)
     return name, body.decode().replace("\n", "\r\n")
+
+
+def _thread(references: Sequence[str]) -> Iterator[str]:
+    ids = [f"<{_token(reference)}>" for reference in references]
+    if ids:
+        yield from _header("In-Reply-To", ids[-1:])
+        yield from _header("References", ids)
+
+
+def _unsubscribe(urls: Sequence[str]) -> Iterator[str]:
+    tokens = [f"<{_token(url)}>" for url in urls]
+    if tokens:
+        yield from _header("List-Unsubscribe", [*(f"{token}," for token in tokens[:-1]), tokens[-1]])
+    if any(url.startswith("https://") for url in urls):
+        yield "List-Unsubscribe-Post: List-Unsubscribe=One-Click"
+
+
+def _token(text: str) -> str:
+    """An id or URL as one unbroken word of ASCII, so that it can end neither its brackets nor its header."""
+    return quote(text, safe=_URL_CHARACTERS, errors="replace")[:_LONGEST_TOKEN]
 
 
 def _header(name: str, words: Sequence[str]) -> Iterator[str]:

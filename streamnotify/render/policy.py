@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-from streamnotify.domain.hosts import is_loopback
 from streamnotify.render.addresses import envelope_address
+from streamnotify.render.colours import ink_on
+from streamnotify.render.links import is_safe_url
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_LINE_LIMIT = 500
 
 
 def require_safe_url(name: str, url: str) -> None:
-    """Refuse a URL that must not stand in a mail: https everywhere, http on loopback only (SPEC section 4).
+    """Refuse a URL that must not stand in a mail.
 
     Raises:
         ValueError: naming the setting and what is allowed.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    local = parts.scheme == "http" and is_loopback(host)
-    if not host or not (parts.scheme == "https" or local) or re.search(r"[\s\"'<>\\\x00-\x1f\x7f]", url):
+    if not is_safe_url(url):
         raise ValueError(f"{name}: an https URL (http on loopback only) is allowed, not {url!r}")
+
+
+def _require_line(name: str, text: str) -> None:
+    if not text.strip() or not text.isprintable() or len(text) > _LINE_LIMIT:
+        raise ValueError(f"{name}: one line of 1 to {_LINE_LIMIT} printable characters is allowed, not {text[:80]!r}")
 
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """Whose mails these are. ``team`` closes the mail; ``colour`` is ``#rrggbb``, dark enough for white text on it.
+    """Whose mails these are. ``team`` closes the mail; ``colour`` is the buttons' ground, ``#rrggbb``.
 
     Raises:
         ValueError: if a value could not stand in a mail.
@@ -36,27 +39,37 @@ class Brand:
     name: str = "streamnotify"
     team: str = "The streamnotify team"
     colour: str = "#3730a3"
-    logo_url: str | None = None
+    logo: str | None = None
     footer: str | None = None
     reply_to: str | None = None
 
     def __post_init__(self) -> None:
+        _require_line("brand name", self.name)
+        _require_line("brand team", self.team)
         if not _COLOUR.fullmatch(self.colour):
             raise ValueError(f"brand colour: six hexadecimal digits after # are allowed, not {self.colour!r}")
-        if self.logo_url is not None:
-            require_safe_url("brand logo", self.logo_url)
-        if self.reply_to is not None:
-            envelope_address(self.reply_to)
+        if self.logo is not None:
+            require_safe_url("brand logo", self.logo)
+        if self.footer is not None:
+            _require_line("brand footer", self.footer)
+        if self.reply_to is not None and not envelope_address(self.reply_to).isascii():
+            raise ValueError(f"brand reply_to: an address in ASCII is allowed, not {self.reply_to!r}")
+
+    @property
+    def ink(self) -> str:
+        """The colour of text on ``colour``."""
+        return ink_on(self.colour)
 
 
 @dataclass(frozen=True, slots=True)
 class RenderPolicy:
     """Sender, brand and links of every mail. ``sender`` is the address after From.
 
-    The link templates follow ``frontend_url``; ``{name}`` in them is a variable of the mail.
+    The link templates follow ``frontend_url``; ``{name}`` in them is a variable of the mail. ``unsubscribe_mailto`` is
+    an address whose mails ask for no more of ours.
 
     Raises:
-        ValueError: if the sender is no ASCII address or the URL is not safe.
+        ValueError: if an address is not ASCII or the URL is not safe.
     """
 
     sender: str
@@ -64,9 +77,11 @@ class RenderPolicy:
     frontend_url: str | None = None
     link_test_run: str = "/test-runs/{test_run_id}"
     link_test_set: str = "/test-sets/{test_set_id}"
+    unsubscribe_mailto: str | None = None
 
     def __post_init__(self) -> None:
-        if not envelope_address(self.sender).isascii():
-            raise ValueError(f"sender: an address in ASCII is allowed, not {self.sender!r}")
+        for name, address in (("sender", self.sender), ("unsubscribe_mailto", self.unsubscribe_mailto)):
+            if address is not None and not envelope_address(address).isascii():
+                raise ValueError(f"{name}: an address in ASCII is allowed, not {address!r}")
         if self.frontend_url is not None:
             require_safe_url("FRONTEND_URL", self.frontend_url)

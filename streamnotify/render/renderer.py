@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-
-from jinja2 import TemplateNotFound
+from urllib.parse import quote
 
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.render.addresses import envelope_address
-from streamnotify.render.environment import environments, templates_directory, wrap
+from streamnotify.render.library import TASK_COMPLETION, Library
 from streamnotify.render.mime import Mailbox, Mime, to_bytes
+from streamnotify.render.organizations import organization_brands
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.subject import format_subject, subject_line
-from streamnotify.render.variables import Variables, task_variables
+from streamnotify.render.variables import Variables, declared_only, task_variables
+from streamnotify.render.wrapping import wrap
 
-TASK_COMPLETION = "task_completion"
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9_-]+")
-_TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MACHINE_HEADERS = (("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"))
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedMail:
-    """A mail ready for the outbox. ``message_id`` is without angle brackets; ``warnings`` are for the log."""
+    """A mail ready for the outbox. ``message_id`` is without angle brackets; ``warnings`` are for the log.
+
+    ``problems`` say which of the operator's templates could not be used; they are in the log already.
+    """
 
     to: str
     sender: str
@@ -32,19 +35,50 @@ class RenderedMail:
     subject: str
     content: bytes
     warnings: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a mail's templates make."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(slots=True)
+class _Said:
+    """What there is to say about a mail."""
+
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 class Renderer:
-    """Renders mails with the templates as they are when it is made.
+    """Renders mails with the templates and brands as they are when it is made.
 
     Args:
         policy: sender, brand and links.
-        directory: the templates; None means the shipped ones.
+        own: the operator's templates and the organizations' brands; None if there are none.
+
+    Raises:
+        ValueError: if an organization's brand is not valid.
     """
 
-    def __init__(self, policy: RenderPolicy, directory: Path | None = None) -> None:
+    def __init__(self, policy: RenderPolicy, own: Path | None = None) -> None:
         self._policy = policy
-        self._jinja = environments(directory or templates_directory())
+        self._library = Library(own)
+        self._brands = organization_brands(own, policy.brand)
+
+    @property
+    def library(self) -> Library:
+        """The templates."""
+        return self._library
+
+    def organizations(self) -> list[str]:
+        """The ids of organizations with a brand or templates of their own."""
+        return sorted(self._brands.keys() | self._library.organizations())
 
     def task_mail(self, notification: TaskNotification, email: str, now: datetime) -> RenderedMail:
         """The mail telling ``email`` how a run ended, dated ``now``.
@@ -52,59 +86,68 @@ class Renderer:
         Raises:
             InvalidAddress: if ``email`` is none.
         """
-        warnings: list[str] = []
         to = envelope_address(email)
-        variables = task_variables(notification, self._policy)
-        template = self._template(notification.template, warnings)
-        subject = self._subject(template, notification.subject_template, variables, warnings)
-        content = Mime(
-            sender=Mailbox(self._policy.sender, self._policy.brand.name),
-            to=Mailbox(to, notification.name),
-            subject=subject,
+        said = _Said()
+        kind = _NOT_IN_ID.sub("-", notification.kind)[:64]
+        unsubscribe_url = self._unsubscribe_url(kind)
+        brand = self._brands.get(notification.organization_id or "", self._policy.brand)
+        variables = task_variables(notification, self._policy) | {"brand": brand, "unsubscribe_url": unsubscribe_url}
+        parts = self._parts(notification, variables, said)
+        name = variables["recipient_name"]
+        mail = Mime(
+            sender=Mailbox(self._policy.sender, brand.name),
+            to=Mailbox(to, name if isinstance(name, str) else None),
+            subject=parts.subject,
             at=now,
-            message_id=self._message_id(notification),
+            # It names neither the recipient nor a host, and is the same each time this notification is rendered.
+            message_id=f"{kind}.{notification.notification_id}@{self._policy.sender.rpartition('@')[2]}",
             boundary=f"=_{notification.notification_id}",
-            text=wrap(self._body(f"{template}.txt", variables)),
-            html=self._body(f"{template}.html", variables | {"subject": subject}),
-            reply_to=self._policy.brand.reply_to,
-            machine_headers=(
-                ("Auto-Submitted", "auto-generated"),
-                ("X-Auto-Response-Suppress", "All"),
-                ("X-Notification-ID", notification.notification_id),
-            ),
+            text=parts.text,
+            html=parts.html,
+            reply_to=brand.reply_to,
+            list_unsubscribe=(unsubscribe_url,) if unsubscribe_url else (),
+            machine_headers=(*_MACHINE_HEADERS, ("X-Notification-ID", notification.notification_id)),
         )
-        return RenderedMail(to, self._policy.sender, content.message_id, subject, to_bytes(content), tuple(warnings))
+        return RenderedMail(
+            to=to,
+            sender=self._policy.sender,
+            message_id=mail.message_id,
+            subject=mail.subject,
+            content=to_bytes(mail),
+            warnings=tuple(said.warnings),
+            problems=tuple(said.problems),
+        )
 
-    def _template(self, wanted: str | None, warnings: list[str]) -> str:
+    def _parts(self, notification: TaskNotification, variables: Variables, said: _Said) -> _Parts:
+        template = self._template(notification, said)
+
+        def rendered(suffix: str) -> str:
+            declared = declared_only(variables)
+            part = self._library.render(template, suffix, notification.organization_id, variables, declared)
+            said.problems.extend([part.problem] if part.problem else [])
+            return part.text
+
+        subject = self._wanted_subject(notification.subject_template, variables, said)
+        subject = subject or subject_line(rendered("subject"))
+        variables = variables | {"subject": subject}
+        return _Parts(subject, wrap(rendered("txt").strip("\n") + "\n"), rendered("html"))
+
+    def _template(self, notification: TaskNotification, said: _Said) -> str:
         """The template to use; an unknown one must not lose the mail."""
-        if wanted is None:
-            return TASK_COMPLETION
-        if _TEMPLATE_NAME.fullmatch(wanted) and self._exists(wanted):
-            return wanted
-        warnings.append(f"Unknown template {wanted!r}: {TASK_COMPLETION} is used")
+        wanted = notification.template
+        if wanted is None or self._library.has(wanted, notification.organization_id):
+            return wanted or TASK_COMPLETION
+        said.warnings.append(f"Unknown template {wanted!r}: {TASK_COMPLETION} is used")
         return TASK_COMPLETION
 
-    def _exists(self, template: str) -> bool:
-        try:
-            self._jinja.html.get_template(f"{template}.html")
-        except TemplateNotFound:
-            return False
-        return True
+    def _wanted_subject(self, wanted: str | None, variables: Variables, said: _Said) -> str | None:
+        if wanted is None:
+            return None
+        subject = format_subject(wanted, variables)
+        if subject is None:
+            said.warnings.append(f"subject_template {wanted!r} cannot be filled in: the default subject is used")
+        return subject
 
-    def _subject(self, template: str, wanted: str | None, variables: Variables, warnings: list[str]) -> str:
-        if wanted is not None:
-            subject = format_subject(wanted, variables)
-            if subject is not None:
-                return subject
-            warnings.append(f"subject_template {wanted!r} cannot be filled in: the default subject is used")
-        return subject_line(self._body(f"{template}.subject", variables))
-
-    def _body(self, name: str, variables: Variables) -> str:
-        jinja = self._jinja.html if name.endswith(".html") else self._jinja.text
-        return jinja.get_template(name).render(variables, brand=self._policy.brand)
-
-    def _message_id(self, notification: TaskNotification) -> str:
-        """Names neither the recipient nor a host, and is the same each time this notification is rendered."""
-        kind = _NOT_IN_ID.sub("-", notification.kind)[:64]
-        domain = self._policy.sender.rpartition("@")[2]
-        return f"{kind}.{notification.notification_id}@{domain}"
+    def _unsubscribe_url(self, kind: str) -> str | None:
+        address = self._policy.unsubscribe_mailto
+        return None if address is None else f"mailto:{quote(address, safe='@')}?subject=unsubscribe%20{kind}"

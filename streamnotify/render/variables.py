@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.render.cleaning import many_lines, one_line, shorten
+from streamnotify.render.counts import Counts, bar, count, outcome, summary
 from streamnotify.render.policy import RenderPolicy
+from streamnotify.render.status_details import status_details
 from streamnotify.render.subject import format_line
 
 Variables: TypeAlias = dict[str, object]
@@ -29,17 +31,49 @@ DECLARED = (
     "test_set_id",
     "test_set_name",
     "link_url",
+    # of test_execution_summary
+    "total_tests",
+    "tests_passed",
+    "tests_failed",
+    "tests_summary",
+    "tests_bar",
+    "tests_outcome",
+    "status_details",
+    "endpoint_name",
+    "endpoint_url",
+    "project_name",
 )
-ERROR_MESSAGE_LIMIT = 2000
+# Those that the renderer adds.
+_OF_THE_MAIL = ("brand", "subject", "unsubscribe_url")
+# Names that mean something to Jinja itself; a result's key of that name would break a template.
+_OF_JINJA = frozenset(
+    ("self", "super", "caller", "loop", "varargs", "kwargs", "range", "dict", "lipsum", "cycler", "joiner", "namespace")
+)
+# What a result says and a row shows.
+_WORDS = (
+    "test_run_id",
+    "test_set_id",
+    "test_set_name",
+    "endpoint_name",
+    "endpoint_url",
+    "project_name",
+)
+ERROR_MESSAGE_LIMIT = 2000  # characters
+_LINE_LIMIT = 255  # characters, as of an id
+_URL_LIMIT = 2000  # characters
 
 
 def task_variables(notification: TaskNotification, policy: RenderPolicy) -> Variables:
     """The variables of a task's mail: the declared ones, then the result's; the result overrides none of ours."""
-    from_result = {name: _cleaned(value) for name, value in notification.variables.items() if value is not None}
+    from_result = {
+        name: _cleaned(value)
+        for name, value in notification.variables.items()
+        if value is not None and name not in _OF_JINJA
+    }
     ours: Variables = {
         "recipient_name": _line(notification.name),
-        "task_name": _line(notification.display_name) or one_line(notification.task_name),
-        "task_id": one_line(notification.task_id),
+        "task_name": _line(notification.display_name) or _line(notification.task_name) or "",
+        "task_id": _line(notification.task_id) or "",
         "status": notification.status,
         "execution_time": execution_time(notification.duration_s),
         "error_message": _error_message(notification.error_message),
@@ -48,9 +82,27 @@ def task_variables(notification: TaskNotification, policy: RenderPolicy) -> Vari
         "organization_id": _line(notification.organization_id),
     }
     variables = dict.fromkeys(DECLARED) | from_result | ours
-    for name in ("test_run_id", "test_set_id", "test_set_name"):  # stand in links and rows, so must be words
-        variables[name] = _word(variables[name])
-    return variables | {"link_url": link_url(variables, policy)}
+    for name in _WORDS:
+        variables[name] = _word(variables[name], _URL_LIMIT if name == "endpoint_url" else _LINE_LIMIT)
+    variables["status_details"] = status_details(variables["status_details"])
+    return variables | _test_variables(variables) | {"link_url": link_url(variables, policy)}
+
+
+def declared_only(variables: Variables) -> Variables:
+    """The variables that shipped templates use: no name of a result can stand in their way."""
+    return {name: variables[name] for name in (*DECLARED, *_OF_THE_MAIL) if name in variables}
+
+
+def _test_variables(variables: Mapping[str, object]) -> Variables:
+    counts = Counts(*(count(variables[name]) for name in ("total_tests", "tests_passed", "tests_failed")))
+    return {
+        "total_tests": counts.total,
+        "tests_passed": counts.passed,
+        "tests_failed": counts.failed,
+        "tests_summary": summary(counts),
+        "tests_bar": bar(counts),
+        "tests_outcome": outcome(str(variables["status"]), counts),
+    }
 
 
 def execution_time(duration_s: float | None) -> str | None:
@@ -73,29 +125,31 @@ def link_url(variables: Mapping[str, object], policy: RenderPolicy) -> str | Non
     """Where "View Results" leads: the test run, else the test set, else None and there is no button."""
     if policy.frontend_url is None:
         return None
-    quoted = {name: quote(value, safe="") for name, value in variables.items() if isinstance(value, str)}
     for template in (policy.link_test_run, policy.link_test_set):
+        named = {name: value for name, value in variables.items() if f"{{{name}" in template}
+        quoted = {name: quote(value, safe="") for name, value in named.items() if isinstance(value, str)}
         path = format_line(template, quoted)
         if path is not None:
             return policy.frontend_url.rstrip("/") + path
     return None
 
 
-def _line(text: str | None) -> str | None:
-    return one_line(text) or None if text is not None else None
+def _line(text: str | None, limit: int = _LINE_LIMIT) -> str | None:
+    return shorten(one_line(text[: 4 * limit]), limit) or None if text is not None else None
 
 
-def _word(value: object) -> str | None:
+def _word(value: object, limit: int = _LINE_LIMIT) -> str | None:
     """A text or number as one line; anything else (a list, a truth value) is no word."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return _line(str(value))
+    return _line(str(value), limit)
 
 
 def _error_message(text: str | None) -> str | None:
     if text is None:
         return None
-    return shorten(many_lines(text).strip(), ERROR_MESSAGE_LIMIT) or None
+    # Cut once before, so that a huge one costs nothing: cleaning only shortens.
+    return shorten(many_lines(text[: 4 * ERROR_MESSAGE_LIMIT]).strip(), ERROR_MESSAGE_LIMIT) or None
 
 
 def _cleaned(value: object) -> object:

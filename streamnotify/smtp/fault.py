@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import aiosmtplib
 
 from streamnotify.errors import StreamnotifyError
+from streamnotify.smtp.replies import enhanced_code
 
 
 class Stage(enum.StrEnum):
@@ -36,6 +37,7 @@ class FaultKind(enum.StrEnum):
     NO_AUTH = "no_auth"  # the relay offers no way to log in that we know
     NO_SMTPUTF8 = "no_smtputf8"  # the address is not ASCII and the relay cannot take such
     BAD_ADDRESS = "bad_address"  # the address cannot be written into a command
+    TOO_LARGE = "too_large"  # the relay has said that it takes no mail of this size
 
 
 class SmtpFault(StreamnotifyError):
@@ -54,6 +56,11 @@ class SmtpFault(StreamnotifyError):
         self.kind = kind
         self.text = text
         self.code = code
+
+    @property
+    def enhanced(self) -> str | None:
+        """The status code of RFC 3463 that the relay's words begin with, such as ``5.1.1``."""
+        return enhanced_code(self.text) if self.code is not None else None
 
 
 @contextlib.contextmanager

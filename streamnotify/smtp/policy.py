@@ -24,7 +24,10 @@ class SmtpPolicy:
     ``sender`` is the envelope's address; its domain is what we call ourselves in EHLO. ``ca_file`` is a PEM file of
     authorities to trust instead of the system's. ``data_timeout`` is how long the answer to the final dot may take:
     a shorter one than RFC 5321 4.5.3.2.6 asks for causes duplicates. ``idle_close`` is shorter than the 10 s after
-    which SES hangs up (research/email.md item 28).
+    which SES hangs up (research/email.md item 28). ``waiting`` is how many mails may wait for one of ``connections``:
+    among them the urgent go first. ``per_second`` and ``per_day`` bound what this worker sends; None is no bound.
+    ``patience`` is how long a mail's first attempt waits for a relay that is out of order before it is shown as
+    deferred; a later attempt waits until the relay works again or the mail expires.
 
     Raises:
         ValueError: if only one of user and password is given, or a password would go over an open line.
@@ -37,8 +40,12 @@ class SmtpPolicy:
     password: str | None = field(default=None, repr=False)
     tls: Tls = Tls.STARTTLS
     ca_file: str | None = None
-    at_once: int = 4
+    connections: int = 4
+    waiting: int = 1000
+    per_second: float | None = None
+    per_day: int | None = None
     mails_per_connection: int = 100
+    patience: timedelta = timedelta(seconds=10)
     idle_close: timedelta = timedelta(seconds=8)
     max_age: timedelta = timedelta(seconds=300)
     connect_timeout: timedelta = timedelta(seconds=30)

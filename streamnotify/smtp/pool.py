@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 
+from streamnotify.smtp.metrics import CONNECTIONS
 from streamnotify.smtp.policy import SmtpPolicy, Tls
 from streamnotify.smtp.session import Session
 
@@ -27,7 +28,7 @@ class Pool:
         self._tls = _tls_context(policy)
         self._idle: list[_Idle] = []
         self._quitting: set[asyncio.Task[None]] = set()
-        self.opened = 0  # connections made so far
+        self.alive = 0  # connections that are open, lent or idle
 
     async def borrow(self) -> tuple[Session, bool]:
         """A session and whether it was used before; a new one if none is idle.
@@ -37,11 +38,13 @@ class Pool:
         Raises:
             SmtpFault: if a new one cannot be opened.
         """
-        if not self._idle:
-            return await self.open(), False
-        idle = self._idle.pop()
-        idle.close.cancel()
-        return idle.session, True
+        while self._idle:
+            idle = self._idle.pop()
+            idle.close.cancel()
+            if idle.session.is_open:
+                return idle.session, True
+            self.discard(idle.session)
+        return await self.open(), False
 
     async def open(self) -> Session:
         """A new session.
@@ -51,8 +54,14 @@ class Pool:
         """
         session = Session(self._policy, self._tls)
         await session.open()
-        self.opened += 1
+        self.alive += 1
+        CONNECTIONS.inc()
         return session
+
+    def discard(self, session: Session) -> None:
+        """Close a session that is in no known state, at once."""
+        self.alive -= 1
+        session.close()
 
     def give_back(self, session: Session) -> None:
         """Take back a session whose last command was answered and that holds no half-written mail."""
@@ -79,6 +88,7 @@ class Pool:
         self._retire(session)
 
     def _retire(self, session: Session) -> None:
+        self.alive -= 1
         quitting = asyncio.get_running_loop().create_task(session.quit())
         self._quitting.add(quitting)
         quitting.add_done_callback(self._quitting.discard)

@@ -1,36 +1,37 @@
 """One connection to the relay: opened, logged in, used for one mail after the other, closed.
 
-aiosmtplib writes a mail's content and its final dot in one call. Here they are apart, because a worker must look
-whether it still owns the partition right before the dot, and because the dot is the point of no return.
+A mail's content and its final dot are written apart, because a worker must look whether it still owns the partition
+right before the dot, and because the dot is the point of no return.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import cast
 
 import aiosmtplib
 
 from streamnotify.domain.delivery import OutgoingMail
+from streamnotify.smtp.channel import Channel, Reply
 from streamnotify.smtp.fault import FaultKind, SmtpFault, Stage, at
 from streamnotify.smtp.policy import SmtpPolicy, Tls
 
 _DOT_AT_LINE_START = re.compile(rb"(?m)^\.")
 _NOT_IN_ADDRESS = re.compile(r"[\s<>\x00-\x1f\x7f]")
 _START_INPUT = 354
+_OK = range(200, 300)
+_ENVELOPE = {Stage.MAIL: _OK, Stage.RCPT: _OK, Stage.DATA: range(_START_INPUT, _START_INPUT + 1)}
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The relay's answer. ``text`` may have several lines."""
-
-    code: int
-    text: str
+def _told(user: str, password: str) -> tuple[str, ...]:
+    """The password in every form in which the relay is told it."""
+    plain, alone = f"\0{user}\0{password}".encode(), password.encode()
+    return password, base64.b64encode(plain).decode(), base64.b64encode(alone).decode()
 
 
 class Session:
@@ -43,6 +44,7 @@ class Session:
 
     def __init__(self, policy: SmtpPolicy, tls: ssl.SSLContext | None) -> None:
         self._policy = policy
+        self._data_timeout = policy.data_timeout.total_seconds()
         self._command_timeout = policy.command_timeout.total_seconds()
         self._client = aiosmtplib.SMTP(
             hostname=policy.host,
@@ -53,9 +55,15 @@ class Session:
             start_tls=False,  # aiosmtplib's own way is not told apart by stage; see _start_tls
             tls_context=tls,
         )
+        self._channel: Channel | None = None  # once it is open
         self._past_dot = False
         self.mails = 0  # how many were accepted on this connection
         self.opened_at = 0.0  # by the event loop's clock, in seconds
+
+    @property
+    def is_open(self) -> bool:
+        """False once the relay is known to have closed it."""
+        return self._channel is not None and self._channel.is_open
 
     async def open(self) -> None:
         """Connect, encrypt and log in as the policy says.
@@ -71,6 +79,7 @@ class Session:
                 await self._start_tls()
             if self._policy.user is not None and self._policy.password is not None:
                 await self._log_in(self._policy.user, self._policy.password)
+            self._channel = Channel(cast(asyncio.Transport, self._client.transport))
             self.opened_at = asyncio.get_running_loop().time()
         except BaseException:
             self.close()
@@ -90,17 +99,21 @@ class Session:
             SmtpFault: with the stage; at stage dot the relay may have the mail all the same.
             LeaseLost: from ``check_lease``.
         """
+        channel = self._open_channel
         self._past_dot = False
+        commands = self._envelope(mail)
         check_lease()
         with at(Stage.MAIL):
-            utf8 = self._needs_utf8(mail.to)
-            encoding = "utf-8" if utf8 else "ascii"
-            options = ["SMTPUTF8", "BODY=8BITMIME"] if utf8 else []
-            await self._client.mail(mail.sender, options=options, encoding=encoding)
-        with at(Stage.RCPT):
-            await self._client.rcpt(mail.to, encoding=encoding)
+            if self._client.supports_extension("pipelining"):
+                channel.command(*commands)
+        for stage, command in zip(_ENVELOPE, commands, strict=True):
+            with at(stage):
+                if not channel.unread:
+                    channel.command(command)
+                await self._expect(_ENVELOPE[stage], self._command_timeout)
         with at(Stage.DATA):
-            await self._write_content(mail.content)
+            channel.write(_DOT_AT_LINE_START.sub(b"..", mail.content))  # it ends with CRLF, as rendering writes it
+            await channel.drain(self._data_timeout)
         reply = await self._finish(check_lease)
         self.mails += 1
         return reply
@@ -111,13 +124,19 @@ class Session:
         Raises:
             SmtpFault: if the relay does not answer as it should; the session must be closed then.
         """
+        channel, timeout = self._open_channel, self._policy.reset_timeout.total_seconds()
         with at(Stage.MAIL):
-            await self._client.rset(timeout=self._policy.reset_timeout.total_seconds())
+            while channel.unread:  # of commands written together with the refused one
+                if (await channel.reply(timeout)).code == _START_INPUT:
+                    raise SmtpFault(Stage.DATA, FaultKind.MALFORMED, "the relay waits for a mail it has refused")
+            channel.command(b"RSET")
+            await self._expect(_OK, timeout)
 
     async def quit(self) -> None:
         """Say good-bye, but not wait long for the answer, and close."""
         with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-            await self._client.quit(timeout=self._policy.quit_timeout.total_seconds())
+            self._open_channel.command(b"QUIT")
+            await self._open_channel.reply(self._policy.quit_timeout.total_seconds())
         self.close()
 
     def close(self) -> None:
@@ -126,6 +145,12 @@ class Session:
         if transport is not None:
             cast(asyncio.WriteTransport, transport).abort()
         self._client.close()
+
+    @property
+    def _open_channel(self) -> Channel:
+        if self._channel is None:
+            raise RuntimeError("the session is not open")
+        return self._channel
 
     async def _start_tls(self) -> None:
         if not self._client.supports_extension("starttls"):
@@ -138,37 +163,48 @@ class Session:
     async def _log_in(self, user: str, password: str) -> None:
         """One AUTH command per connection: aiosmtplib's login would try a wrong password once per mechanism."""
         offered = self._client.server_auth_methods
-        with at(Stage.AUTH):
-            if "plain" in offered:
-                await self._client.auth_plain(user, password)
-            elif "login" in offered:
-                await self._client.auth_login(user, password)
-            else:
-                raise SmtpFault(Stage.AUTH, FaultKind.NO_AUTH, "the relay offers neither AUTH PLAIN nor AUTH LOGIN")
+        try:
+            with at(Stage.AUTH):
+                if "plain" in offered:
+                    await self._client.auth_plain(user, password)
+                elif "login" in offered:
+                    await self._client.auth_login(user, password)
+                else:
+                    text = "the relay offers neither AUTH PLAIN nor AUTH LOGIN"
+                    raise SmtpFault(Stage.AUTH, FaultKind.NO_AUTH, text)
+        except SmtpFault as fault:
+            if fault.code is None or not any(secret in fault.text for secret in _told(user, password)):
+                raise
+            raise SmtpFault(Stage.AUTH, fault.kind, "(the answer repeats what we said)", fault.code) from None
 
-    def _needs_utf8(self, address: str) -> bool:
-        if _NOT_IN_ADDRESS.search(address):  # aiosmtplib would send to what it takes for the address in it
-            raise SmtpFault(Stage.RCPT, FaultKind.BAD_ADDRESS, f"{address!r} is no address")
-        if address.isascii():
-            return False
-        if not self._client.supports_extension("smtputf8"):
-            text = "the address is not ASCII and the relay offers no SMTPUTF8"
-            raise SmtpFault(Stage.RCPT, FaultKind.NO_SMTPUTF8, text)
-        return True
+    def _envelope(self, mail: OutgoingMail) -> tuple[bytes, bytes, bytes]:
+        """The commands before the content.
 
-    async def _write_content(self, content: bytes) -> None:
-        """DATA and every line of the content; the content ends with CRLF, as rendering writes it."""
-        reply = await self._client.execute_command(b"DATA")
-        if reply.code != _START_INPUT:
-            raise aiosmtplib.SMTPDataError(reply.code, reply.message)
-        protocol, transport = self._client.protocol, self._client.transport
-        if protocol is None or transport is None:
-            raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        # Wait until the content has left, so that what follows the second look at the lease is the dot alone.
-        cast(asyncio.WriteTransport, transport).set_write_buffer_limits(high=0)
-        protocol.write(_DOT_AT_LINE_START.sub(b"..", content))
-        async with asyncio.timeout(self._policy.data_timeout.total_seconds()):
-            await protocol._drain_helper()  # asyncio's own flow control; aiosmtplib has no public name for it
+        Raises:
+            SmtpFault: if this relay can never take the mail.
+        """
+        options = ""
+        for stage, address in ((Stage.MAIL, mail.sender), (Stage.RCPT, mail.to)):
+            if _NOT_IN_ADDRESS.search(address):
+                raise SmtpFault(stage, FaultKind.BAD_ADDRESS, f"{address!r} is no address")
+        if not mail.to.isascii():
+            if not self._client.supports_extension("smtputf8"):
+                text = "the address is not ASCII and the relay offers no SMTPUTF8"
+                raise SmtpFault(Stage.RCPT, FaultKind.NO_SMTPUTF8, text)
+            options = " SMTPUTF8 BODY=8BITMIME"
+        size = len(mail.content)
+        if self._client.supports_extension("size"):
+            largest = self._client.esmtp_extensions["size"]
+            if largest.isdecimal() and 0 < int(largest) < size:  # 0 is no limit (RFC 1870)
+                raise SmtpFault(Stage.MAIL, FaultKind.TOO_LARGE, f"{size} bytes, and the relay takes {largest}")
+            options += f" SIZE={size}"
+        return f"MAIL FROM:<{mail.sender}>{options}".encode(), f"RCPT TO:<{mail.to}>".encode(), b"DATA"
+
+    async def _expect(self, codes: range, timeout: float) -> Reply:
+        reply = await self._open_channel.reply(timeout)
+        if reply.code not in codes:
+            raise aiosmtplib.SMTPResponseException(reply.code, reply.text)
+        return reply
 
     async def _finish(self, check_lease: Callable[[], None]) -> Reply:
         dot = asyncio.ensure_future(self._dot(check_lease))
@@ -182,12 +218,10 @@ class Session:
 
     async def _dot(self, check_lease: Callable[[], None]) -> Reply:
         check_lease()
-        if not self._client.is_connected:  # then the dot is not even written, and nothing is ambiguous
+        channel = self._open_channel
+        if not channel.is_open:  # then the dot is not even written, and nothing is ambiguous
             raise SmtpFault(Stage.DATA, FaultKind.DISCONNECTED, "Connection lost")
         self._past_dot = True
         with at(Stage.DOT):
-            timeout = self._policy.data_timeout.total_seconds()
-            reply = await self._client.execute_command(b".", timeout=timeout)
-            if reply.code // 100 != 2:
-                raise aiosmtplib.SMTPDataError(reply.code, reply.message)
-        return Reply(reply.code, reply.message)
+            channel.command(b".")
+            return await self._expect(_OK, self._data_timeout)

@@ -13,9 +13,11 @@ from typing import Protocol
 
 from streamnotify.domain import delivery
 from streamnotify.domain.delivery import AttemptResult, Delivery, DeliveryPolicy, DeliveryState, Outcome, OutgoingMail
+from streamnotify.domain.notifications import SuppressionReason
 from streamnotify.errors import StateError
+from streamnotify.stations import suppression
 from streamnotify.stations.context import Attempt, Context, Due, Performer, Station
-from streamnotify.wire.commands import DeliverMail, RecordResult
+from streamnotify.wire.commands import DeliverMail, RecordFeedback, RecordResult
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
 from streamnotify.wire.rows import Row
 from streamnotify.wire.topics import NOTIFICATION_STATUS, OUTBOX
@@ -45,10 +47,10 @@ def station(policy: DeliveryPolicy, sender: MailSender | None) -> Station:
         sender: None if the SMTP settings are incomplete; mails from before then wait for better ones.
     """
     return Station(
-        "deliveries",
+        suppression.KEEPER,
         inputs=(OUTBOX,),
         handle=partial(handle, policy),
-        rows=(LEDGER, MAIL),
+        rows=(LEDGER, MAIL, suppression.ADDRESS),
         performer=performer(sender),
     )
 
@@ -63,19 +65,29 @@ def performer(sender: MailSender | None) -> Performer:
         if sender is None:
             text = "SMTP configuration incomplete"
             return RecordResult(
-                AttemptResult(attempt.key, attempt.number, Outcome.DEFERRED, reason="smtp_not_configured", text=text)
+                AttemptResult(attempt.key, attempt.number, Outcome.HELD, reason="smtp_not_configured", text=text)
             )
-        return RecordResult(await sender.send(mail, attempt.number, attempt.check_lease))
+        try:
+            return RecordResult(await sender.send(mail, attempt.number, suppression.checking(mail, attempt)))
+        except suppression.AddressSuppressed as found:
+            reason = SuppressionReason.SUPPRESSED_ADDRESS.value
+            return RecordResult(
+                AttemptResult(attempt.key, attempt.number, Outcome.HELD, reason=reason, text=str(found))
+            )
 
     return Performer(perform, at_once=sender.at_once if sender is not None else 1)
 
 
-def handle(policy: DeliveryPolicy, command: DeliverMail | RecordResult | Due, ctx: Context) -> None:
-    """A mail has come in, an attempt has ended, or a mail's wait (or the ledger's memory of it) is over."""
+def handle(policy: DeliveryPolicy, command: DeliverMail | RecordResult | RecordFeedback | Due, ctx: Context) -> None:
+    """A mail has come in, an attempt has ended, something is known about an address, or a row's time has come."""
     if isinstance(command, DeliverMail):
         _take_in(policy, command.mail, ctx)
     elif isinstance(command, RecordResult):
         _record(policy, command.result, ctx)
+    elif isinstance(command, RecordFeedback):
+        suppression.record_feedback(command, ctx)
+    elif command.row is suppression.ADDRESS:
+        suppression.forget(command.key, ctx)
     else:
         _look_again(policy, command.key, ctx)
 
@@ -97,9 +109,10 @@ def _record(policy: DeliveryPolicy, result: AttemptResult, ctx: Context) -> None
         return
     if result.outcome is Outcome.SENT:
         log.info("Task completion email sent successfully to %s for task %s", mail.to, mail.task_id)
-    else:
-        level = logging.ERROR if result.outcome is Outcome.FAILED else logging.WARNING
+    elif result.outcome is not Outcome.HELD:  # then nothing was tried; the sender has logged the outage, once
+        level = logging.ERROR if resolved.state is DeliveryState.FAILED else logging.WARNING
         log.log(level, "Failed to send task completion email to %s: %s", mail.to, _described(result))
+    suppression.record_refusal(mail, result, ctx)
     _enter(policy, resolved, mail, ctx, result)
 
 
@@ -118,6 +131,10 @@ def _enter(
 ) -> None:
     """Write the delivery's new state and do what it asks for."""
     key = mail.notification_id
+    if not ledger.state.is_final and (found := suppression.suppressed(mail, ctx, ctx.now)) is not None:
+        begun = ledger.attempt - (ledger.state is DeliveryState.ATTEMPTING)
+        ledger = Delivery(DeliveryState.SUPPRESSED, begun)
+        log.info("Email to %s for task %s is not sent: %s", mail.to, mail.task_id, found.cause.value)
     ctx.put(LEDGER, key, ledger)
     if ledger.state is DeliveryState.ATTEMPTING:
         ctx.start(key, ledger.attempt)
@@ -132,10 +149,13 @@ def _enter(
 
 
 def _status(ledger: Delivery, mail: OutgoingMail, ctx: Context, result: AttemptResult | None) -> NotificationStatus:
+    reason = result.reason if result is not None else None
+    if ledger.state is DeliveryState.SUPPRESSED:
+        reason = SuppressionReason.SUPPRESSED_ADDRESS
     return NotificationStatus(
         notification_id=mail.notification_id,
         status=NotificationStep(ledger.state.value),
-        reason=result.reason if result is not None else None,
+        reason=reason,
         kind=mail.kind,
         task_name=mail.task_name,
         task_id=mail.task_id,

@@ -7,6 +7,7 @@ import msgspec
 from streamnotify.domain.delivery import AttemptResult, OutgoingMail
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.domain.runs import RunUpdate
+from streamnotify.domain.suppression import Evidence
 
 
 class MergeRun(msgspec.Struct, frozen=True, array_like=True, tag="merge_run"):
@@ -38,7 +39,19 @@ class RecordResult(msgspec.Struct, frozen=True, array_like=True, tag="record_res
     result: AttemptResult
 
 
+class RecordFeedback(msgspec.Struct, frozen=True, array_like=True, tag="record_feedback"):
+    """feedback -> deliveries: what has become known about an address (in lower case).
+
+    ``organization_id`` is whose mails it concerns; None means everybody's. Repeating it changes nothing, and neither
+    does another order.
+    """
+
+    address: str
+    organization_id: str | None
+    evidence: Evidence
+
+
 # A union with one member stays a union once a later part adds the next; msgspec wants the members tagged for that.
 TasksCommand = MergeRun
 MailboxesCommand = NotifyTask
-OutboxCommand = DeliverMail | RecordResult
+OutboxCommand = DeliverMail | RecordResult | RecordFeedback

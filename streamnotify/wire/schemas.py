@@ -11,11 +11,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from streamnotify.wire.feedback import NotificationFeedback
 from streamnotify.wire.notification_status import NotificationStatus
 from streamnotify.wire.task_event import TaskEvent
 
 MODELS: dict[str, type[BaseModel]] = {
     "task-events": TaskEvent,
+    "notification-feedback": NotificationFeedback,
     "notification-status": NotificationStatus,
 }
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -86,7 +86,7 @@ def _public(prefix: str, partitions: int) -> list[_Declared]:
         ("monitor-configs", 1, Partitions.ONE, _directory()),
         ("users", partitions, Partitions.KEPT, _directory()),
         ("user-preferences", partitions, Partitions.KEPT, _directory()),
-        ("notification-feedback", partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
+        (topics.NOTIFICATION_FEEDBACK.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
         ("monitor-results", partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
         (topics.NOTIFICATION_STATUS.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
         (topics.DEAD_LETTERS.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, DEAD_LETTER_BYTES)),

@@ -43,6 +43,7 @@ def _internal(name: str, union: Any) -> Topic:
 
 
 TASK_EVENTS = Topic("task-events", internal=False, encode=_json)
+NOTIFICATION_FEEDBACK = Topic("notification-feedback", internal=False, encode=_json)
 NOTIFICATION_STATUS = Topic("notification-status", internal=False, encode=_json)
 DEAD_LETTERS = Topic("dead-letters", internal=False, encode=bytes)
 

@@ -59,3 +59,21 @@ def test_check_says_what_does_not_answer(tmp_path: Path) -> None:
     assert shown.exit_code == 1
     assert "kafka: FAILED, Kafka at 127.0.0.1:1 does not answer" in shown.output
     assert "smtp: FAILED, SMTP_HOST, a sender address" in shown.output
+
+
+def test_check_warns_of_mails_that_will_not_arrive(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    with Inbox() as inbox:
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "SMTP_HOST": "0.0.0.0",  # this machine, but no loopback address
+            "SMTP_PORT": str(inbox.smtp_port),
+            "SMTP_TLS": "none",
+            "SMTP_FROM": "ann@gmail.com",
+        }
+        shown = streamnotify("config", "--check", directory=tmp_path, **environment)
+        listed = json.loads(streamnotify("config", "--check", "--json", directory=tmp_path, **environment).output)
+    assert shown.exit_code == 3
+    assert "mails: WARNING, SMTP_FROM is 'ann@gmail.com': mail from gmail.com" in shown.output
+    assert "mails: WARNING, SMTP_TLS is 'none'" in shown.output
+    assert any("gmail.com" in warning for warning in listed["warnings"])
+    assert "mails: WARNING" not in streamnotify("config", directory=tmp_path, **environment).output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from datetime import UTC, datetime, timedelta
 
@@ -12,13 +13,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from streamnotify.domain.delivery import (
     AFTER_ATTEMPT,
+    WAITS,
     AttemptResult,
     Delivery,
     DeliveryPolicy,
     DeliveryState,
     Outcome,
     OutgoingMail,
+    Priority,
     begin,
+    priority_of,
     resolve,
     retry,
     retry_after,
@@ -33,9 +37,16 @@ MAIL = OutgoingMail(
 OPEN = Delivery(DeliveryState.ATTEMPTING, 1)
 
 
-def result(outcome: Outcome, attempt: int = 1) -> AttemptResult:
+def result(
+    outcome: Outcome, attempt: int = 1, notification_id: str = "n1", retry_in: timedelta | None = None
+) -> AttemptResult:
     """How attempt ``attempt`` ended."""
-    return AttemptResult("n1", attempt, outcome)
+    return AttemptResult(notification_id, attempt, outcome, retry_in=retry_in)
+
+
+def wait_after(outcome: Outcome, attempt: int = 1, notification_id: str = "n1", kind: str = MAIL.kind) -> timedelta:
+    """How long a mail of ``kind`` waits after that attempt."""
+    return retry_after(result(outcome, attempt, notification_id), kind, POLICY)
 
 
 def test_a_new_mail_is_attempted_at_once() -> None:
@@ -47,13 +58,18 @@ def test_a_mail_that_comes_too_late_is_expired_without_an_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "state"), [(Outcome.SENT, DeliveryState.SENT), (Outcome.FAILED, DeliveryState.FAILED)]
+    ("outcome", "state"),
+    [
+        (Outcome.SENT, DeliveryState.SENT),
+        (Outcome.PERMANENT_RECIPIENT, DeliveryState.FAILED),
+        (Outcome.PERMANENT_MESSAGE, DeliveryState.FAILED),
+    ],
 )
 def test_accepted_or_refused_for_good_ends_it(outcome: Outcome, state: DeliveryState) -> None:
     assert resolve(OPEN, result(outcome), MAIL, NOW, POLICY) == Delivery(state, 1)
 
 
-@pytest.mark.parametrize("outcome", [Outcome.DEFERRED, Outcome.AMBIGUOUS])
+@pytest.mark.parametrize("outcome", [Outcome.TRANSIENT, Outcome.AMBIGUOUS, Outcome.HELD, Outcome.UNREACHABLE])
 def test_not_accepted_or_not_known_waits_and_is_tried_again(outcome: Outcome) -> None:
     waiting = resolve(OPEN, result(outcome), MAIL, NOW, POLICY)
     assert waiting is not None
@@ -68,13 +84,13 @@ def test_every_outcome_leads_somewhere() -> None:
 
 
 def test_the_last_wait_ends_at_the_expiry_and_then_the_mail_is_expired() -> None:
-    waiting = resolve(OPEN, result(Outcome.DEFERRED), MAIL, MAIL.expires_at - timedelta(seconds=1), POLICY)
+    waiting = resolve(OPEN, result(Outcome.TRANSIENT), MAIL, MAIL.expires_at - timedelta(seconds=1), POLICY)
     assert waiting == Delivery(DeliveryState.DEFERRED, 1, MAIL.expires_at)
     assert retry(waiting, MAIL, MAIL.expires_at) == Delivery(DeliveryState.EXPIRED, 1)
 
 
 def test_an_attempt_that_fails_after_the_expiry_is_the_last() -> None:
-    expired = resolve(OPEN, result(Outcome.DEFERRED), MAIL, MAIL.expires_at, POLICY)
+    expired = resolve(OPEN, result(Outcome.TRANSIENT), MAIL, MAIL.expires_at, POLICY)
     assert expired == Delivery(DeliveryState.EXPIRED, 1)
 
 
@@ -99,16 +115,57 @@ def test_only_a_waiting_mail_is_tried_again(state: DeliveryState) -> None:
 
 @given(st.text(max_size=30), st.integers(min_value=1, max_value=10_000))
 def test_waits_grow_up_to_an_hour_and_are_the_same_each_time(notification_id: str, attempt: int) -> None:
-    wait = retry_after(notification_id, attempt, POLICY)
+    wait = wait_after(Outcome.TRANSIENT, attempt, notification_id)
     longest = min(timedelta(seconds=75) * 2 ** min(attempt - 1, 20), timedelta(hours=1))
     assert longest * 0.6 <= wait <= longest
-    assert wait == retry_after(notification_id, attempt, POLICY)
+    assert wait == wait_after(Outcome.TRANSIENT, attempt, notification_id)
 
 
 def test_mails_deferred_together_do_not_come_back_together() -> None:
-    waits = sorted(retry_after(f"n{n}", 1, POLICY).total_seconds() for n in range(1000))
+    waits = sorted(wait_after(Outcome.TRANSIENT, notification_id=f"n{n}").total_seconds() for n in range(1000))
     assert sum(waits) / 1000 == pytest.approx(60, abs=2)
     assert max(later - earlier for earlier, later in itertools.pairwise(waits)) < 1
+
+
+@given(st.sampled_from(sorted(WAITS)), st.integers(min_value=1, max_value=10_000))
+def test_each_outcome_waits_as_its_row_says(outcome: Outcome, attempt: int) -> None:
+    assert WAITS[outcome].first * 0.6 <= wait_after(outcome, attempt) <= WAITS[outcome].most
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNREACHABLE, Outcome.TLS_POLICY, Outcome.QUOTA, Outcome.HELD])
+def test_an_outage_does_not_lengthen_a_mails_waits(outcome: Outcome) -> None:
+    assert wait_after(outcome, 1000) <= timedelta(seconds=75)
+
+
+def test_too_fast_is_tried_again_within_seconds_and_a_full_mailbox_is_not() -> None:
+    assert wait_after(Outcome.RATE) <= timedelta(seconds=5)
+    assert wait_after(Outcome.MAILBOX_FULL) >= timedelta(minutes=9)
+
+
+def test_the_relays_wish_goes_before_our_own_wait() -> None:
+    asked = result(Outcome.TRANSIENT, 7, retry_in=timedelta(minutes=5))
+    waiting = resolve(Delivery(DeliveryState.ATTEMPTING, 7), asked, MAIL, NOW, POLICY)
+    assert waiting == Delivery(DeliveryState.DEFERRED, 7, NOW + timedelta(minutes=5))
+
+
+def test_a_digest_of_unknown_fate_waits_longer_than_a_task_mail() -> None:
+    assert wait_after(Outcome.AMBIGUOUS, kind="notification_digest") == timedelta(minutes=15)
+    assert wait_after(Outcome.AMBIGUOUS, kind="task_status_alert") <= timedelta(seconds=75)
+    assert wait_after(Outcome.TRANSIENT, kind="notification_digest") <= timedelta(seconds=75)
+
+
+def test_urgent_mails_go_first_then_alerts_then_task_mails_and_digests_last() -> None:
+    kinds = ["notification_digest", "task_completion", "own_template", "task_status_recovery", "task_status_alert"]
+    mails = [dataclasses.replace(MAIL, kind=kind) for kind in kinds]
+    mails.append(dataclasses.replace(MAIL, kind="notification_digest", urgent=True))
+    assert [priority_of(mail) for mail in mails] == [
+        Priority.DIGEST,
+        Priority.NORMAL,
+        Priority.NORMAL,
+        Priority.ALERT,
+        Priority.ALERT,
+        Priority.URGENT,
+    ]
 
 
 class AnyDelivery(RuleBasedStateMachine):

@@ -20,5 +20,6 @@ def a_notification(**fields: Any) -> TaskNotification:
         "status": "success",
         "completed_at": COMPLETED_AT,
     } | fields
-    values.setdefault("notification_id", notification_id(values["kind"], values["task_name"], values["task_id"]))
+    if "notification_id" not in values:
+        values["notification_id"] = notification_id(values["kind"], values["task_name"], values["task_id"])
     return TaskNotification(**values)

@@ -1,26 +1,45 @@
-"""Whole mails, byte for byte: tests/golden holds what is sent. `make golden` writes it anew, for review as a diff."""
+"""Whole mails, as they are sent: tests/golden holds them. `make golden` writes it anew, for review as a diff.
+
+Of each mail there is what a person reviews, its headers, text and HTML; of some also the bytes on the wire.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from streamnotify.devtools.mail_views import parts
+from streamnotify.devtools.samples import NOW, RECIPIENT, SAMPLES, sample
 from streamnotify.render.policy import Brand, RenderPolicy
-from streamnotify.render.renderer import Renderer
+from streamnotify.render.renderer import RenderedMail, Renderer
 from tests.conftest import Golden
-from tests.render.a_notification import NOW, a_notification
 
-RENDERER = Renderer(RenderPolicy("noreply@mail.example.com", Brand(team="Example Team"), "https://app.example.com"))
+POLICY = RenderPolicy(
+    "noreply@mail.example.com",
+    Brand(name="Example", team="Example Team", footer="Example Ltd, 1 Example Street"),
+    "https://app.example.com",
+    unsubscribe_mailto="unsubscribe@mail.example.com",
+)
+RENDERER = Renderer(POLICY)
+TEMPLATES = ("task_completion", "test_execution_summary")
 
-CASES: dict[str, dict[str, Any]] = {
-    "bare": {},
-    "success": {"name": "Ann", "duration_s": 165.0, "variables": {"test_run_id": "abcd1234"}},
-    "failed": {"name": "Ann", "status": "failed", "error_message": "KeyError: 'customer'\nin row <17>"},
-    "cancelled": {"name": "Änne", "status": "cancelled", "display_name": "Nächtlicher Bericht"},
-}
+
+def mail(template: str, name: str) -> RenderedMail:
+    """The mail of a sample."""
+    return RENDERER.task_mail(sample(name, template), RECIPIENT, NOW)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_mail_is_the_expected_one_to_the_byte(case: str, golden: Golden) -> None:
-    golden(f"{case}.eml", RENDERER.task_mail(a_notification(**CASES[case]), "ann@example.com", NOW).content)
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_mail_is_the_expected_one(template: str, name: str, golden: Golden) -> None:
+    for suffix, text in zip(("headers", "txt", "html"), parts(mail(template, name).content), strict=True):
+        golden(f"{template}.{name}.{suffix}", text.encode())
+
+
+@pytest.mark.parametrize("name", ["success", "failure", "cyrillic", "emoji", "bare"])
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_the_mail_is_the_expected_one_to_the_byte(template: str, name: str, golden: Golden) -> None:
+    golden(f"{template}.{name}.eml", mail(template, name).content)
+
+
+def test_every_shipped_template_is_among_them() -> None:
+    assert RENDERER.library.names() == sorted(TEMPLATES)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from datetime import timedelta
 from email.message import EmailMessage
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from streamnotify.render.addresses import InvalidAddress
 from streamnotify.render.policy import Brand, RenderPolicy
 from streamnotify.render.renderer import RenderedMail, Renderer
 from tests.render.a_notification import NOW, a_notification
+from tests.render.reading import html_of, text_of, words
 
 POLICY = RenderPolicy("noreply@mail.example.com", Brand(team="Rhesis AI Team"), "https://app.example.com")
 RENDERER = Renderer(POLICY)
@@ -46,25 +46,7 @@ def parsed(rendered: RenderedMail) -> EmailMessage:
 
 def part(rendered: RenderedMail, subtype: str) -> str:
     """The text or HTML of a mail."""
-    body = parsed(rendered).get_body((subtype,))
-    assert body is not None
-    return str(body.get_content()).replace("\r\n", "\n")
-
-
-class _Words(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-
-    def handle_data(self, data: str) -> None:
-        self.words.extend(data.split())
-
-
-def words(html: str) -> str:
-    """What a reader sees of ``html``, with single spaces."""
-    parser = _Words()
-    parser.feed(re.sub(r"<(style|title)>.*?</\1>", "", html, flags=re.DOTALL))
-    return " ".join(parser.words)
+    return text_of(rendered) if subtype == "plain" else html_of(rendered)
 
 
 def test_the_success_mail_says_what_the_specification_shows() -> None:
@@ -138,10 +120,15 @@ def test_hostile_text_is_exact_in_text_and_harmless_in_html() -> None:
     assert name in words(html)
 
 
-def test_text_lines_are_at_most_78_characters_except_long_words() -> None:
-    rendered = mail(display_name="many words " * 20, error_message="why " * 100 + "\n" + "x" * 200, status="failed")
-    for line in part(rendered, "plain").splitlines():
-        assert len(line) <= 78 or " " not in line.strip()
+def test_text_lines_are_at_most_78_characters_except_urls() -> None:
+    url = "https://app.example.com/" + "x" * 100
+    rendered = mail(
+        display_name="many words " * 20, error_message=f"why {url} " * 9 + "\n" + "x" * 200, status="failed"
+    )
+    lines = part(rendered, "plain").splitlines()
+    assert all(len(line) <= 78 or line.strip() == url for line in lines)
+    assert lines.count(url) == 9
+    assert "".join(lines).count("x" * 200) == 1
 
 
 @pytest.mark.parametrize(
@@ -218,48 +205,6 @@ def test_an_invalid_address_is_told_apart_from_other_errors() -> None:
         RENDERER.task_mail(a_notification(), "ann@", NOW)
 
 
-def test_the_html_fits_and_keeps_the_rules_of_mail_programs() -> None:
-    rendered = mail(**FULL | {"status": "failed", "error_message": "x" * 5000, "display_name": "n" * 255})
-    assert len(rendered.content) < 40_000
-    html = part(rendered, "html")
-    body = html.partition("<body")[2]
-    assert '<html lang="en" dir="ltr">' in html
-    assert re.search(r"<title>[^<]+</title>", html)
-    assert html.count("<h1") == 1
-    assert "prefers-color-scheme: dark" in html
-    for forbidden in ("flex", "grid", "var(", "@import", "url(", "<script", "<form", "<svg", "margin:-"):
-        assert forbidden not in html
-    assert "<style" not in body.replace("<!--[if mso]><style", "")
-    tables = re.findall(r"<table[^>]*>", body)
-    data_tables = [table for table in tables if 'role="presentation"' not in table]
-    assert len(data_tables) == 1
-    assert html.count('<th scope="row"') == 6
-
-
-def contrast(one: str, other: str) -> float:
-    """WCAG's contrast ratio of two colours written ``#rrggbb``."""
-
-    def luminance(colour: str) -> float:
-        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def test_every_text_can_be_read_on_its_ground_in_light_and_dark() -> None:
-    html = part(mail(**FULL | {"status": "failed", "error_message": "x"}), "html")
-    dark = dict(re.findall(r"\n  \.(\w+) \{ (?:background-)?color: (#\w+)", html))
-    light_pairs = [("#111827", "#ffffff"), ("#4b5563", "#ffffff"), ("#4b5563", "#f3f4f6"), ("#7f1d1d", "#fef2f2")]
-    light_pairs += [(colour, "#ffffff") for colour in ("#15803d", "#b91c1c", "#3730a3")]
-    dark_pairs = [(dark[name], dark["card"]) for name in ("ink", "muted", "success", "failed", "cancelled")]
-    dark_pairs += [(dark["muted"], dark["page"]), ("#fecaca", dark["error"])]
-    for ink, ground in light_pairs + dark_pairs:
-        assert ink in html or ink == "#15803d"
-        assert contrast(ink, ground) >= 4.5, (ink, ground)
-
-
 def test_the_same_input_makes_the_same_bytes_also_in_another_process() -> None:
     code = (
         "import hashlib\n"
@@ -283,6 +228,10 @@ def test_another_time_makes_another_date_and_nothing_else() -> None:
 
 
 TEXT = st.text(st.one_of(st.characters(), st.sampled_from('\r\n\x00\u2028\u202e:<>,"\\=?@ {}%')), max_size=80)
+
+
+TAGS = {"html", "head", "meta", "title", "xml", "style", "body", "div", "table", "tr", "td", "th", "h1", "h2", "p"}
+TAGS |= {"br", "a", "o:OfficeDocumentSettings", "o:AllowPNG", "o:PixelsPerInch"}
 
 
 @settings(max_examples=50)
@@ -311,23 +260,4 @@ def test_no_field_adds_a_header_a_recipient_or_markup(
     assert read.keys() == parsed(mail()).keys()
     assert [address.addr_spec for address in read["To"].addresses] == ["ann@example.com"]
     assert max(rendered.content) < 128
-    plain_tags = set(re.findall(r"<(\w+)", part(rendered, "html")))
-    assert plain_tags <= {
-        "html",
-        "head",
-        "meta",
-        "title",
-        "style",
-        "body",
-        "div",
-        "table",
-        "tr",
-        "td",
-        "th",
-        "h1",
-        "h2",
-        "p",
-        "br",
-        "strong",
-        "a",
-    }
+    assert set(re.findall(r"<(\w[\w:]*)", part(rendered, "html"))) <= TAGS

@@ -155,6 +155,15 @@ class ScriptedRelay:
         for writer in self._writers:
             writer.close()
 
+    def say_unasked(self, words: str) -> None:
+        """Say ``words`` on every connection."""
+        for writer in self._writers:
+            writer.write(words.encode() + b"\r\n")
+
+    def answer(self, verb: str, answer: Answer | None) -> None:
+        """From now on answer ``verb`` like this; politely if None."""
+        self._answers[verb] = [_POLITE[verb] if answer is None else answer]
+
     def pause(self, verb: str) -> None:
         """Answer ``verb`` only after :meth:`resume`."""
         self._paused_at = verb

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
+import uvloop
 
 from streamnotify.domain.delivery import AttemptResult, Outcome, OutgoingMail
 from streamnotify.smtp.policy import SmtpPolicy, Tls
@@ -33,7 +34,9 @@ def test_the_relay_gets_exactly_the_bytes_and_one_recipient() -> None:
     async def scenario() -> None:
         async with a_relay() as relay:
             result = await send_once(a_policy(relay.port))
-        assert result == AttemptResult("n1", 3, Outcome.SENT, "dot", 250, None, "2.0.0 queued as 4711")
+        assert result == AttemptResult(
+            "n1", 3, Outcome.SENT, "dot", 250, None, "2.0.0 queued as 4711", enhanced="2.0.0", queue_id="4711"
+        )
         [mail] = relay.received
         assert mail.content == CONTENT
         assert mail.sender == "noreply@example.com"
@@ -52,6 +55,24 @@ def test_a_large_mail_arrives_whole() -> None:
         assert relay.received[0].content == content
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("tls", [Tls.STARTTLS, Tls.IMPLICIT])
+def test_large_mails_arrive_encrypted_on_the_event_loop_of_the_worker(certificates: Certificates, tls: Tls) -> None:
+    """uvloop tells of its TLS buffers in its own way."""
+    content = b"Subject: x\r\n\r\n" + b"x" * 70 + b"\r\n" * 500_000
+
+    async def scenario() -> None:
+        starttls = certificates.server if tls is Tls.STARTTLS else None
+        implicit = certificates.server if tls is Tls.IMPLICIT else None
+        async with a_relay(starttls=starttls, implicit=implicit) as relay, asyncio.timeout(20):
+            sender = Sender(a_policy(relay.port, tls=tls, ca_file=certificates.ca_file))
+            for _ in range(3):
+                assert (await sender.send(a_mail(content=content), 1, lease_held)).outcome is Outcome.SENT
+            await sender.close()
+        assert [mail.content for mail in relay.received] == [content] * 3
+
+    uvloop.run(scenario())
 
 
 def test_starttls_and_login_with_a_trusted_certificate(certificates: Certificates) -> None:
@@ -81,7 +102,7 @@ def test_a_relay_without_starttls_is_told_nothing() -> None:
     async def scenario() -> None:
         async with ScriptedRelay() as relay:
             result = await send_once(a_policy(relay.port, tls=Tls.STARTTLS, user="ann", password="secret"))
-        assert (result.outcome, result.stage, result.reason) == (Outcome.DEFERRED, "tls", "tls_unavailable")
+        assert (result.outcome, result.stage, result.reason) == (Outcome.TLS_POLICY, "tls", "tls_unavailable")
         assert "SMTP_TLS=none for a local test server" in (result.text or "")
         assert [command.partition(" ")[0] for command in relay.commands] == ["EHLO"]
 
@@ -95,7 +116,7 @@ def test_an_untrusted_certificate_ends_the_attempt_before_the_login(certificates
         implicit = certificates.server if tls is Tls.IMPLICIT else None
         async with a_relay(starttls=starttls, implicit=implicit, password="secret") as relay:
             result = await send_once(a_policy(relay.port, tls=tls, user="ann", password="secret"))
-        assert (result.outcome, result.stage, result.reason) == (Outcome.DEFERRED, "tls", "tls_failed")
+        assert (result.outcome, result.stage, result.reason) == (Outcome.TLS_POLICY, "tls", "tls_failed")
         assert "certificate verify failed" in (result.text or "")
         assert relay.logins == []
 
@@ -111,7 +132,7 @@ def test_a_certificate_for_another_host_is_refused() -> None:
         with authority.cert_pem.tempfile() as ca_file:
             async with a_relay(starttls=server) as relay:
                 result = await send_once(a_policy(relay.port, tls=Tls.STARTTLS, ca_file=ca_file))
-        assert (result.outcome, result.reason) == (Outcome.DEFERRED, "tls_failed")
+        assert (result.outcome, result.reason) == (Outcome.TLS_POLICY, "tls_failed")
 
     asyncio.run(scenario())
 
@@ -121,7 +142,7 @@ def test_a_wrong_password_is_tried_once_per_connection(certificates: Certificate
         async with a_relay(starttls=certificates.server, password="secret") as relay:
             policy = a_policy(relay.port, tls=Tls.STARTTLS, ca_file=certificates.ca_file, user="ann", password="wrong")
             result = await send_once(policy)
-        assert (result.outcome, result.stage, result.reason) == (Outcome.DEFERRED, "auth", "auth_failed")
+        assert (result.outcome, result.stage, result.reason) == (Outcome.SENDER_CONFIG, "auth", "auth_failed")
         assert result.code == 535
         assert relay.logins == [(b"ann", b"wrong")]
         assert "wrong" not in repr(result)
@@ -132,7 +153,7 @@ def test_a_wrong_password_is_tried_once_per_connection(certificates: Certificate
 def test_connections_are_reused_up_to_their_limit_and_never_shared() -> None:
     async def scenario() -> None:
         async with a_relay() as relay:
-            sender = Sender(a_policy(relay.port, at_once=3, mails_per_connection=10))
+            sender = Sender(a_policy(relay.port, connections=3, mails_per_connection=10))
             mails = [a_mail(notification_id=f"n{n}", content=b"X-N: %d\r\n\r\nhi\r\n" % n) for n in range(60)]
             results = await asyncio.gather(*(sender.send(mail, 1, lease_held) for mail in mails))
             await sender.close()
@@ -218,7 +239,7 @@ def test_a_fresh_connection_that_dies_at_mail_is_a_failed_attempt() -> None:
     async def scenario() -> None:
         async with ScriptedRelay(MAIL="421 4.3.2 shutting down") as relay:
             result = await send_once(a_policy(relay.port))
-        assert (result.outcome, result.stage, result.code) == (Outcome.DEFERRED, "mail", 421)
+        assert (result.outcome, result.stage, result.code) == (Outcome.TRANSIENT, "mail", 421)
         assert relay.connections == 1
 
     asyncio.run(scenario())
@@ -228,13 +249,13 @@ def test_a_mail_past_its_time_is_not_sent() -> None:
     async def scenario() -> None:
         async with a_relay() as relay:
             result = await send_once(a_policy(relay.port), a_mail(expires_at=datetime(2024, 1, 1, tzinfo=UTC)))
-        assert (result.outcome, result.reason) == (Outcome.DEFERRED, "expired")
+        assert (result.outcome, result.reason) == (Outcome.TRANSIENT, "expired")
         assert relay.connections == 0
 
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("offered", "outcome"), [(True, Outcome.SENT), (False, Outcome.FAILED)])
+@pytest.mark.parametrize(("offered", "outcome"), [(True, Outcome.SENT), (False, Outcome.PERMANENT_MESSAGE)])
 def test_a_non_ascii_local_part_needs_smtputf8(offered: bool, outcome: Outcome) -> None:
     async def scenario() -> None:
         async with a_relay(utf8=offered) as relay:
@@ -251,7 +272,7 @@ def test_an_address_cannot_smuggle_a_command(to: str) -> None:
     async def scenario() -> None:
         async with ScriptedRelay() as relay:
             result = await send_once(a_policy(relay.port), a_mail(to=to))
-        assert (result.outcome, result.reason) == (Outcome.FAILED, "invalid_address")
+        assert (result.outcome, result.reason) == (Outcome.PERMANENT_RECIPIENT, "invalid_address")
         assert not any("eve" in command for command in relay.commands)
         assert relay.contents == []
 

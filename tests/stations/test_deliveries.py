@@ -119,7 +119,7 @@ def test_the_ledger_remembers_for_30_days_and_then_forgets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reason"), [(Outcome.DEFERRED, "tls_unavailable"), (Outcome.AMBIGUOUS, "no_reply")]
+    ("outcome", "reason"), [(Outcome.TLS_POLICY, "tls_unavailable"), (Outcome.AMBIGUOUS, "no_reply")]
 )
 def test_a_deferred_mail_waits_and_is_attempted_again(
     outcome: Outcome, reason: str, caplog: pytest.LogCaptureFixture
@@ -142,7 +142,9 @@ def test_a_deferred_mail_waits_and_is_attempted_again(
 
 def test_a_refused_mail_fails_for_good(caplog: pytest.LogCaptureFixture) -> None:
     ctx = arrived()
-    ctx.result(Outcome.FAILED, stage="rcpt", code=550, reason="recipient_refused", text="5.1.1 no such user")
+    ctx.result(
+        Outcome.PERMANENT_RECIPIENT, stage="rcpt", code=550, reason="recipient_refused", text="5.1.1 no such user"
+    )
     [status] = ctx.statuses
     assert (status["status"], status["reason"], status["smtp_stage"], status["smtp_code"]) == (
         "failed",
@@ -150,21 +152,19 @@ def test_a_refused_mail_fails_for_good(caplog: pytest.LogCaptureFixture) -> None
         "rcpt",
         550,
     )
-    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (
-            logging.ERROR,
-            "Failed to send task completion email to ann@example.com: recipient_refused 550 5.1.1 no such user",
-        )
-    ]
+    assert (caplog.records[0].levelno, caplog.messages[0]) == (
+        logging.ERROR,
+        "Failed to send task completion email to ann@example.com: recipient_refused 550 5.1.1 no such user",
+    )
     ctx.advance(STATION, NOW + timedelta(days=29))
     assert ctx.started == [("n1", 1)]
     assert ctx.get(MAIL, "n1") is None
 
 
-def test_an_outage_holds_the_mail_until_it_expires_at_error(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_mail_that_is_never_accepted_is_tried_until_it_expires_at_error(caplog: pytest.LogCaptureFixture) -> None:
     ctx = arrived()
     for attempt in range(1, 1000):
-        ctx.result(Outcome.DEFERRED, attempt=attempt, reason="connection_failed")
+        ctx.result(Outcome.TRANSIENT, attempt=attempt, reason="relay_deferred")
         ctx.advance(STATION, datetime.fromisoformat(ctx.statuses[-1]["next_at"]))
         if ctx.started[-1] != ("n1", attempt + 1):
             break
@@ -177,6 +177,29 @@ def test_an_outage_holds_the_mail_until_it_expires_at_error(caplog: pytest.LogCa
     assert ctx.ledger == Delivery(DeliveryState.EXPIRED, len(ctx.started))
 
 
+def test_a_mail_held_by_an_outage_shows_as_deferred_but_is_not_logged_one_by_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ctx = arrived()
+    ctx.result(Outcome.HELD, stage="auth", code=535, reason="auth_failed")
+    [status] = ctx.statuses
+    assert (status["status"], status["reason"], status["smtp_stage"], status["smtp_code"]) == (
+        "deferred",
+        "auth_failed",
+        "auth",
+        535,
+    )
+    assert caplog.messages == []
+    ctx.advance(STATION, NOW + timedelta(seconds=75))
+    assert ctx.started == [("n1", 1), ("n1", 2)]
+
+
+def test_the_relays_wish_decides_when_the_mail_is_tried_again() -> None:
+    ctx = arrived()
+    ctx.result(Outcome.TRANSIENT, reason="relay_deferred", retry_in=timedelta(minutes=5))
+    assert ctx.ledger == Delivery(DeliveryState.DEFERRED, 1, NOW + timedelta(minutes=5))
+
+
 def test_a_mail_that_comes_in_after_its_time_expires_without_an_attempt() -> None:
     ctx = arrived(created_at=NOW - timedelta(days=4))
     assert ctx.started == []
@@ -186,12 +209,12 @@ def test_a_mail_that_comes_in_after_its_time_expires_without_an_attempt() -> Non
 
 def test_stale_and_unknown_results_change_nothing(caplog: pytest.LogCaptureFixture) -> None:
     ctx = arrived()
-    ctx.result(Outcome.DEFERRED)
+    ctx.result(Outcome.TRANSIENT)
     ctx.advance(STATION, NOW + timedelta(minutes=2))
     caplog.clear()
     before = (dict(ctx.rows), list(ctx.emitted), dict(ctx.wakes))
     ctx.result(Outcome.SENT, attempt=1)
-    ctx.result(Outcome.FAILED, attempt=3)
+    ctx.result(Outcome.PERMANENT_RECIPIENT, attempt=3)
     STATION.handle(RecordResult(AttemptResult("never heard of", 1, Outcome.SENT)), ctx)
     assert (ctx.rows, ctx.emitted, ctx.wakes) == before
     assert caplog.messages == []
@@ -208,13 +231,15 @@ def test_an_attempt_hands_the_stored_mail_to_the_relay() -> None:
 
     async def scenario() -> None:
         async with a_relay() as relay:
-            sender = Sender(a_policy(relay.port, at_once=7))
+            sender = Sender(a_policy(relay.port, waiting=7))
             perform = performer(sender)
             ctx = arrived(created_at=now)
             assert perform.at_once == 7
             command = await perform.perform(attempt_of(ctx))
             await sender.close()
-        assert command.result == AttemptResult("n1", 1, Outcome.SENT, "dot", 250, None, "2.0.0 queued as 4711")
+        assert command.result == AttemptResult(
+            "n1", 1, Outcome.SENT, "dot", 250, None, "2.0.0 queued as 4711", enhanced="2.0.0", queue_id="4711"
+        )
         assert [mail.content for mail in relay.received] == [CONTENT]
 
     asyncio.run(scenario())
@@ -239,7 +264,7 @@ def test_an_attempt_whose_lease_is_lost_delivers_nothing_and_says_so() -> None:
 
 def test_without_smtp_settings_a_mail_from_before_waits() -> None:
     result = asyncio.run(_perform_without_sender()).result
-    assert (result.outcome, result.reason, result.attempt) == (Outcome.DEFERRED, "smtp_not_configured", 1)
+    assert (result.outcome, result.reason, result.attempt) == (Outcome.HELD, "smtp_not_configured", 1)
 
 
 async def _perform_without_sender() -> RecordResult:

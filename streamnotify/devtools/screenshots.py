@@ -1,0 +1,40 @@
+"""``python -m streamnotify.devtools.screenshots DIRECTORY [SAMPLE…]``: pictures of every template, to look at.
+
+One PNG for each template and sample: 600 px light and dark, 375 px light, dark and without the style block.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from streamnotify import bootstrap, settings
+from streamnotify.devtools import mail_views
+from streamnotify.devtools.browser import picture
+from streamnotify.devtools.samples import NOW, RECIPIENT, SAMPLES, sample
+
+DESKTOP, PHONE = 600, 375
+
+
+def main(directory: str, *wanted: str) -> None:
+    """Write the pictures of the ``wanted`` samples (none: all) into ``directory``.
+
+    Raises:
+        NoBrowser: if there is no Chromium.
+    """
+    target = Path(directory)
+    target.mkdir(parents=True, exist_ok=True)
+    renderer = bootstrap.preview_renderer(settings.load())
+    for template in renderer.library.names():
+        for name in wanted or SAMPLES:
+            _, _, html = mail_views.parts(renderer.task_mail(sample(name, template), RECIPIENT, NOW).content)
+            light, dark, stripped = mail_views.light(html), mail_views.dark(html), mail_views.stripped(html)
+            views = [(light, DESKTOP), (dark, DESKTOP), (light, PHONE), (dark, PHONE), (stripped, PHONE)]
+            picture(views, target / f"{template}.{name}.png")
+            sys.stdout.write(f"{target / f'{template}.{name}.png'}\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

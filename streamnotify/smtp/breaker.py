@@ -1,0 +1,87 @@
+"""The circuit breaker: while the relay is known to be out of order, mails are held and one now and then probes it.
+
+research/email.md items 33 and 37. Times are seconds on the caller's clock.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+
+from streamnotify.domain.delivery import AttemptResult, Outcome
+
+logger = logging.getLogger(__name__)
+
+# Seconds until the first, second, ... probe. A relay that refuses us may lock the account if it is asked too often.
+_REFUSED = (60.0, 300.0, 900.0, 3600.0)
+PROBE_AFTER = {
+    Outcome.UNREACHABLE: (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0),
+    Outcome.TLS_POLICY: _REFUSED,
+    Outcome.SENDER_CONFIG: _REFUSED,
+    Outcome.QUOTA: (900.0, 1800.0, 3600.0),
+}
+
+
+class BreakerState(enum.IntEnum):
+    """Whether mails go out."""
+
+    CLOSED = 0  # they do
+    HALF_OPEN = 1  # one does, as a probe; the others wait
+    OPEN = 2  # none does
+
+
+class Breaker:
+    """Opened by an outage, closed by a probe that meets none. It logs each change once.
+
+    Args:
+        relay: how the relay is called in the log.
+    """
+
+    def __init__(self, relay: str) -> None:
+        self._relay = relay
+        self._probes = 0
+        self.state = BreakerState.CLOSED
+        self.outage: AttemptResult | None = None  # the result that keeps it open
+        self.opened_at = 0.0
+        self.probe_at = 0.0
+
+    def lets_through(self, now: float) -> bool:
+        """True if a mail may go out now."""
+        return self.state is BreakerState.CLOSED or (self.state is BreakerState.OPEN and now >= self.probe_at)
+
+    def start(self) -> bool:
+        """A mail that was let through goes out; True if it is the probe."""
+        if self.state is BreakerState.CLOSED:
+            return False
+        self.state = BreakerState.HALF_OPEN
+        return True
+
+    def end(self, is_probe: bool, result: AttemptResult | None, now: float) -> None:
+        """A mail has come back; ``result`` is None if it was stopped before it told anything about the relay."""
+        if result is not None and result.outcome.is_outage and (is_probe or self.state is BreakerState.CLOSED):
+            self._open(result, now)
+        elif is_probe and result is not None:
+            self._close(now)
+        elif is_probe:
+            self.state = BreakerState.OPEN
+
+    def _open(self, result: AttemptResult, now: float) -> None:
+        known = self.outage
+        if known is None:
+            self.opened_at, self._probes = now, 0
+        elif known.outcome is not result.outcome:
+            self._probes = 0
+        steps = PROBE_AFTER[result.outcome]
+        wait = steps[min(self._probes, len(steps) - 1)]
+        if result.retry_in is not None:
+            wait = result.retry_in.total_seconds()
+        self._probes += 1
+        self.state, self.outage, self.probe_at = BreakerState.OPEN, result, now + wait
+        if known is None or known.reason != result.reason:
+            level = logging.WARNING if result.outcome is Outcome.UNREACHABLE else logging.ERROR
+            said = " ".join(str(part) for part in (result.reason, result.code, result.text) if part is not None)
+            logger.log(level, "%s is out of order, mails are held: %s (tried again in %.0f s)", self._relay, said, wait)
+
+    def _close(self, now: float) -> None:
+        self.state, self.outage = BreakerState.CLOSED, None
+        logger.warning("%s works again after %.0f s, held mails go out", self._relay, now - self.opened_at)

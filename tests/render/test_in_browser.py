@@ -1,0 +1,42 @@
+"""The mails in a real browser. These tests are skipped, and say so, where there is no Chromium."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamnotify.devtools import browser, mail_views
+from streamnotify.devtools.samples import NOW, RECIPIENT, SAMPLES, sample
+from streamnotify.render.policy import Brand, RenderPolicy
+from streamnotify.render.renderer import Renderer
+from tests.render.reading import html_of
+
+PHONE = 375
+RENDERER = Renderer(
+    RenderPolicy(
+        "noreply@example.com",
+        Brand(name="N" * 300, team="T" * 300, footer="F" * 300),
+        "https://app.example.com",
+        unsubscribe_mailto="stop@example.com",
+    )
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def a_browser() -> None:
+    try:
+        browser.chromium()
+    except browser.NoBrowser as error:
+        pytest.skip(f"whether the mails fit a phone was not looked at: {error}")
+
+
+@pytest.mark.parametrize("template", ["task_completion", "test_execution_summary"])
+def test_no_mail_is_wider_than_a_phone_with_or_without_its_style(template: str) -> None:
+    pages = [html_of(RENDERER.task_mail(sample(name, template), RECIPIENT, NOW)) for name in SAMPLES]
+    views = [mail_views.light(page) for page in pages] + [mail_views.stripped(page) for page in pages]
+    found = browser.sizes(views, PHONE)
+    assert [width for width, _ in found] == [PHONE] * len(views)
+    assert all(height > 300 for _, height in found)
+
+
+def test_what_is_too_wide_is_noticed() -> None:
+    assert browser.sizes(['<body style="margin:0"><div style="width:400px">x</div>'], PHONE)[0][0] == 400

@@ -1,0 +1,203 @@
+"""The operator's templates and brands, per service and per organization (SPEC section 4)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamnotify.render.policy import Brand, RenderPolicy
+from streamnotify.render.renderer import RenderedMail, Renderer
+from tests.render.a_notification import NOW, a_notification
+from tests.render.reading import html_of, links, text_of, words
+
+POLICY = RenderPolicy("noreply@mail.example.com", Brand(reply_to="help@example.com"), "https://app.example.com")
+SHIPPED = "Your task has completed with status: SUCCESS"
+
+
+def put(directory: Path, **files: str) -> None:
+    """Write files; ``__`` in a name is a slash and ``_dot_`` a dot."""
+    for name, text in files.items():
+        path = directory / name.replace("__", "/").replace("_dot_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def mail(own: Path, **fields: Any) -> RenderedMail:
+    """The mail about a notification with ``fields``, by the templates in ``own``."""
+    return Renderer(POLICY, own).task_mail(a_notification(**fields), "ann@example.com", NOW)
+
+
+def test_only_the_files_present_override_the_shipped_ones(tmp_path: Path) -> None:
+    put(tmp_path, task_completion_dot_txt="Done: {{ task_name }}, {{ report }}")
+    rendered = mail(tmp_path, variables={"report": "R & D"})
+    assert text_of(rendered).strip() == "Done: nightly-report, R & D"
+    assert SHIPPED in words(html_of(rendered))
+    assert rendered.subject == "Task Completed: nightly-report - Success"
+    assert rendered.problems == ()
+
+
+def test_an_organizations_files_go_first_then_the_services_then_the_packages(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        task_completion_dot_txt="service",
+        task_completion_dot_subject="service subject",
+        organizations__acme__task_completion_dot_txt="acme",
+    )
+    acme, other = mail(tmp_path, organization_id="acme"), mail(tmp_path, organization_id="other")
+    assert (text_of(acme).strip(), acme.subject) == ("acme", "service subject")
+    assert (text_of(other).strip(), other.subject) == ("service", "service subject")
+    assert SHIPPED in words(html_of(acme))
+    assert text_of(mail(tmp_path)).strip() == "service"
+
+
+def test_a_template_of_ones_own_name_takes_what_it_lacks_from_task_completion(tmp_path: Path) -> None:
+    put(tmp_path, weekly_report_dot_html='{% extends "layout/base.html" %}{% block content %}<h1>W</h1>{% endblock %}')
+    rendered = mail(tmp_path, kind="weekly_report", template="weekly_report")
+    assert "W Best regards, The streamnotify team" in words(html_of(rendered))
+    assert SHIPPED in text_of(rendered)
+    assert rendered.warnings == ()
+    assert rendered.message_id.startswith("weekly_report.")
+
+
+def test_another_layout_serves_the_shipped_templates_too(tmp_path: Path) -> None:
+    put(tmp_path, layout__base_dot_txt="{% block content %}{% endblock %}\nACME")
+    assert text_of(mail(tmp_path)).endswith("Completed at: 2024-01-15 14:30:25 UTC\nACME\n")
+
+
+def test_an_organization_has_its_own_templates_to_itself(tmp_path: Path) -> None:
+    put(tmp_path, organizations__acme__special_dot_txt="for acme only")
+    assert text_of(mail(tmp_path, organization_id="acme", template="special")).strip() == "for acme only"
+    other = mail(tmp_path, organization_id="other", template="special")
+    assert SHIPPED in text_of(other)
+    assert len(other.warnings) == 1
+
+
+BROKEN = {
+    "undeclared name": ("{{ no_such_name }}", "'no_such_name' is undefined"),
+    "undeclared attribute": ("{{ task_name.nothing }}", "has no attribute 'nothing'"),
+    "division": ("{{ 1 / 0 }}", "division by zero"),
+    "out of the sandbox": ("{{ task_name.__class__.__mro__ }}", "is unsafe"),
+    "no such layout": ('{% extends "layout/none.html" %}', "'layout/none.html'"),
+    "up and out": ('{% include "../../../../etc/passwd" %}', "passwd"),
+    "absolute": ('{% include "/etc/passwd" %}', "passwd"),
+    "endless": ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
+    "too large": ("{{ 'x' * 100000 }}", "more than 90000 bytes"),
+}
+
+
+@pytest.mark.parametrize("suffix", ["html", "txt", "subject"])
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_template_that_fails_is_replaced_by_the_shipped_one_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: str, suffix: str
+) -> None:
+    source, reason = BROKEN[fault]
+    put(tmp_path, **{f"task_completion_dot_{suffix}": source})
+    renderer = Renderer(POLICY, tmp_path)
+    shipped = Renderer(POLICY).task_mail(a_notification(), "ann@example.com", NOW)
+    for _ in range(3):
+        rendered = renderer.task_mail(a_notification(), "ann@example.com", NOW)
+        assert rendered.content == shipped.content
+        assert len(rendered.problems) == 1
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert f"Template task_completion.{suffix}: " in caplog.text
+    assert reason in caplog.text
+
+
+def test_a_fault_of_an_organizations_template_names_it_and_skips_the_services(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, organizations__acme__task_completion_dot_txt="{{ nothing }}")
+    assert SHIPPED in text_of(mail(tmp_path, organization_id="acme"))
+    assert caplog.messages == [
+        "Organization 'acme': Template task_completion.txt: 'nothing' is undefined: the shipped template is used"
+    ]
+
+
+@pytest.mark.parametrize("source", ["{% if %}", "{{ open", b"\xff\xfe\xff"], ids=["syntax", "open", "no text"])
+def test_a_file_that_is_no_template_is_said_at_the_start_and_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, source: str | bytes
+) -> None:
+    (tmp_path / "task_completion.txt").write_bytes(source if isinstance(source, bytes) else source.encode())
+    renderer = Renderer(POLICY, tmp_path)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(f"Template {tmp_path / 'task_completion.txt'}: ")
+    rendered = renderer.task_mail(a_notification(), "ann@example.com", NOW)
+    assert SHIPPED in text_of(rendered)
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "organization_id",
+    [
+        "../outside",
+        "acme/../../outside",
+        "/",
+        ".",
+        "..",
+        "",
+        "acme/",
+        "ACME",
+        "acme\x00",
+        "organizations/acme",
+        "%2e%2e",
+    ],
+)
+def test_an_organization_id_never_becomes_a_path(tmp_path: Path, organization_id: str) -> None:
+    own = tmp_path / "own"
+    put(tmp_path, outside__task_completion_dot_txt="outside", task_completion_dot_txt="above")
+    put(own, organizations__acme__task_completion_dot_txt="acme", organizations__task_completion_dot_txt="between")
+    assert SHIPPED in text_of(mail(own, organization_id=organization_id))
+
+
+def test_publishers_text_in_a_template_is_text_and_no_template(tmp_path: Path) -> None:
+    put(tmp_path, task_completion_dot_html="<p>{{ report }}</p><a href='{{ link }}'>x</a>")
+    result = {"report": "{{ 7*7 }}<script>", "link": "javascript:alert(1)"}
+    html = html_of(mail(tmp_path, variables=result))
+    assert "<p>{{ 7*7 }}&lt;script&gt;</p><a>x</a>" in html
+
+
+def test_a_changed_file_counts_after_a_restart(tmp_path: Path) -> None:
+    put(tmp_path, task_completion_dot_txt="before")
+    renderer = Renderer(POLICY, tmp_path)
+    put(tmp_path, task_completion_dot_txt="after")
+    assert text_of(renderer.task_mail(a_notification(), "ann@example.com", NOW)).strip() == "before"
+
+
+def test_an_organization_has_its_brand(tmp_path: Path) -> None:
+    brand = {"name": "ACME", "colour": "#ffcc00", "logo": "https://acme.example/l.png", "footer": "ACME Ltd"}
+    put(tmp_path, organizations__acme__brand_dot_json=json.dumps(brand))
+    theirs, other = (mail(tmp_path, organization_id=each, variables={"test_run_id": "1"}) for each in ("acme", "b"))
+    assert b"\nFrom: ACME <noreply@mail.example.com>\r\n" in b"\n" + theirs.content
+    assert b"\r\nReply-To: help@example.com\r\n" in theirs.content
+    assert text_of(theirs).endswith("Best regards,\nThe ACME team\n\n--\nACME Ltd\n")
+    assert "#ffcc00" in html_of(theirs)
+    assert "color:#000000" in html_of(theirs)
+    assert "https://acme.example/l.png" in links(html_of(theirs))
+    assert "ACME" not in text_of(other)
+    assert "#ffcc00" not in html_of(other)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "a JSON object is allowed"),
+        ('{"color": "#fff"}', "'color' is no key; name, team, colour, logo, footer, reply_to are allowed"),
+        ('{"colour": "red"}', "brand colour: six hexadecimal digits after # are allowed, not 'red'"),
+        ('{"logo": "http://a.example/x.png"}', "brand logo: an https URL"),
+        ('{"reply_to": "Ann <a@b.example>"}', "is not valid"),
+        ('{"name": "A\\r\\nBcc: x"}', "brand name: one line of 1 to 500 printable characters is allowed"),
+        ('{"name": ""}', "brand name: one line"),
+        ('{"team": 7}', "team: a text is allowed"),
+    ],
+)
+def test_a_wrong_brand_refuses_the_start_and_names_the_file(tmp_path: Path, source: str, reason: str) -> None:
+    put(tmp_path, organizations__acme__brand_dot_json=source)
+    with pytest.raises(ValueError, match=r"brand\.json: ") as refused:
+        Renderer(POLICY, tmp_path)
+    assert str(refused.value).startswith(str(tmp_path / "organizations" / "acme" / "brand.json"))
+    assert reason in str(refused.value)
