@@ -137,8 +137,8 @@ class _Shelf:
 
     def __init__(self, sources: Mapping[str, str], own: frozenset[str]) -> None:
         # Autoescape is set outright: jinja2.select_autoescape goes by the file's suffix and is silently off for others.
-        self._html = _environment(sources, escape=True)
-        self._text = _environment(sources, escape=False)
+        self._html = _environment(sources, escape=True, trusted=not own)
+        self._text = _environment(sources, escape=False, trusted=not own)
         self.own = own
         self.names = {name.rpartition(".")[0] for name in sources if "/" not in name and not name.endswith(".jinja")}
 
@@ -176,9 +176,13 @@ def _reason(error: Exception) -> str:
     return f"{place}{error}"
 
 
-def _environment(sources: Mapping[str, str], *, escape: bool) -> Environment:
-    """Jinja in which an undeclared name is an error, and no template reaches Python's inner workings."""
-    jinja = ImmutableSandboxedEnvironment(
+def _environment(sources: Mapping[str, str], *, escape: bool, trusted: bool = False) -> Environment:
+    """Jinja in which an undeclared name is an error, and only our own templates could reach Python's inner workings.
+
+    The sandbox looks at every attribute, which costs the shipped templates a third of their time.
+    """
+    kind = Environment if trusted else ImmutableSandboxedEnvironment
+    jinja = kind(
         loader=DictLoader(sources),
         autoescape=escape,
         undefined=StrictUndefined,
