@@ -14,13 +14,14 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from streamnotify import bootstrap, settings
 from streamnotify.domain.delivery import AttemptResult, Outcome, OutgoingMail
 from streamnotify.domain.notifications import TaskNotification, is_placeholder, notification_id
 from streamnotify.domain.status import MAILED_OUTCOMES, STATUS_NAMES
 from streamnotify.errors import SettingsError, StreamnotifyError
+from streamnotify.render.renderer import Renderer
 from streamnotify.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class EmailService:
 
     def __init__(self, loaded: Settings | None = None) -> None:
         self._given = loaded
+        self._renderer = lru_cache(maxsize=8)(self._new_renderer)  # of each frontend_url: templates are read once
 
     def send_task_completion_email(
         self,
@@ -144,42 +146,31 @@ class EmailService:
             raise NotSent("SMTP configuration incomplete")
         if is_placeholder(mail.recipient_email, loaded.placeholder_domains):
             raise NotSent("nobody reads a placeholder address")
-        if frontend_url is not None:
-            loaded = loaded.model_copy(update={"frontend_url": frontend_url})
-        result = _in_a_loop_of_its_own(loaded, rendered(loaded, mail, datetime.now(UTC)))
+        renderer = self._renderer(loaded.frontend_url if frontend_url is None else frontend_url)
+        outgoing = rendered(renderer, mail, datetime.now(UTC))
+        result = _in_a_loop_of_its_own(loaded, outgoing)
         if result.outcome is not Outcome.SENT:
-            said = (result.reason, None if result.code is None else str(result.code), result.text)
-            raise NotSent(" ".join(part for part in said if part))
+            raise NotSent(result.words)
+
+    def _new_renderer(self, frontend_url: str | None) -> Renderer:
+        renderer = bootstrap.renderer(self._settings.model_copy(update={"frontend_url": frontend_url}))
+        if renderer is None:
+            raise NotSent("SMTP configuration incomplete")
+        return renderer
 
 
-def rendered(loaded: Settings, mail: DirectMail, now: datetime) -> OutgoingMail:
+def rendered(renderer: Renderer, mail: DirectMail, now: datetime) -> OutgoingMail:
     """The mail in its final bytes.
 
     Raises:
-        NotSent: if the settings are incomplete or the status is none that is mailed.
-        SettingsError: if a setting is wrong.
+        NotSent: if the status is none that is mailed.
         ValueError: if the address is none.
     """
-    renderer = bootstrap.renderer(loaded)
-    if renderer is None:
-        raise NotSent("SMTP configuration incomplete")
     notification = mail.notification(now)
     made = renderer.task_mail(notification, mail.recipient_email, now)
     for warning in made.warnings:
         logger.warning("Task %s: %s", mail.task_name, warning)
-    return OutgoingMail(
-        notification_id=notification.notification_id,
-        kind=notification.kind,
-        to=made.to,
-        sender=made.sender,
-        message_id=made.message_id,
-        subject=made.subject,
-        content=made.content,
-        created_at=now,
-        expires_at=now + _ALLOWED_TIME,
-        task_name=mail.task_name,
-        task_id=mail.task_id,
-    )
+    return made.outgoing(notification, now, _ALLOWED_TIME)
 
 
 def seconds(execution_time: str | None) -> float | None:

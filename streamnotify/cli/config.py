@@ -15,7 +15,8 @@ from streamnotify.errors import StreamnotifyError
 from streamnotify.setting_values import format_duration
 from streamnotify.smtp.fault import SmtpFault
 from streamnotify.smtp.hints import hint
-from streamnotify.smtp.sender import Sender
+from streamnotify.smtp.policy import SmtpPolicy
+from streamnotify.smtp.pool import Pool
 from streamnotify.stream.topic_admin import TopicAdmin
 
 EXIT_FAILED = 1
@@ -109,27 +110,23 @@ def _kafka_answer(loaded: settings.Settings) -> str:
 
 def _smtp_answer(loaded: settings.Settings) -> str:
     try:
-        sender = bootstrap.sender(loaded)
-        if sender is None:
+        policy = bootstrap.smtp_policy(loaded)
+        if policy is None:
             return _Failure("SMTP_HOST, a sender address, or one of SMTP_USER and SMTP_PASSWORD is missing")
-        return asyncio.run(_greet(sender, loaded))
+        return asyncio.run(_greet(policy))
     except (StreamnotifyError, OSError, ValueError) as error:
         said = str(error) or "no answer"
-        return _Failure(
-            f"{loaded.smtp_host}:{loaded.smtp_port} with SMTP_TLS={loaded.smtp_tls}: {said}{_advice(error, loaded)}"
-        )
+        return _Failure(f"{loaded.smtp_host}:{loaded.smtp_port} with SMTP_TLS={loaded.smtp_tls}: {said}")
 
 
-def _advice(error: Exception, loaded: settings.Settings) -> str:
-    policy = bootstrap.smtp_policy(loaded) if isinstance(error, SmtpFault) else None
-    advice = hint(error, policy) if isinstance(error, SmtpFault) and policy is not None else None
-    return f"; {advice}" if advice else ""
-
-
-async def _greet(sender: Sender, loaded: settings.Settings) -> str:
+async def _greet(policy: SmtpPolicy) -> str:
     """Connect, secure and log in as the worker does; no mail is sent."""
-    async with asyncio.timeout(_CHECK_TIMEOUT.total_seconds()):
-        session = await sender.pool.open()
+    try:
+        async with asyncio.timeout(_CHECK_TIMEOUT.total_seconds()):
+            session = await Pool(policy).open()
+    except SmtpFault as fault:
+        advice = hint(fault, policy)
+        raise StreamnotifyError(f"{fault}; {advice}" if advice else str(fault)) from fault
     session.close()
-    user = f" and accepts {loaded.smtp_user}" if loaded.smtp_user else ""
-    return f"{loaded.smtp_host}:{loaded.smtp_port} answers{user}"
+    user = f" and accepts {policy.user}" if policy.user else ""
+    return f"{policy.host}:{policy.port} answers{user}"

@@ -14,12 +14,13 @@ from streamnotify.domain.delivery import OutgoingMail
 from streamnotify.email_service import DirectMail, rendered
 from streamnotify.errors import StreamnotifyError
 from streamnotify.logs import visible
+from streamnotify.render.renderer import Renderer
 from streamnotify.settings import Settings
 from streamnotify.smtp.channel import Reply
 from streamnotify.smtp.fault import SmtpFault, Stage
 from streamnotify.smtp.hints import hint
 from streamnotify.smtp.policy import SmtpPolicy, Tls
-from streamnotify.smtp.sender import Sender
+from streamnotify.smtp.pool import Pool
 
 EXIT_SETTINGS = 1
 EXIT_NO_SESSION = 3
@@ -54,11 +55,11 @@ def command(address: str, template: str) -> None:
     """
     loaded = settings.load()
     _show_settings(loaded)
-    sender, policy = _relay(loaded)
-    mail = _mail(loaded, address, template)
+    pool, policy, renderer = _relay(loaded)
+    mail = _mail(renderer, address, template)
     click.echo(f"Sending {visible(mail.subject)!r} ({len(mail.content)} bytes) to {visible(mail.to)}:")
     try:
-        reply = asyncio.run(_send(sender, mail))
+        reply = asyncio.run(_send(pool, mail))
     except SmtpFault as fault:
         _fail(fault, policy)
     for stage in _stages(policy):
@@ -75,18 +76,16 @@ def _show_settings(loaded: Settings) -> None:
             click.echo(f"  {name:<13} {visible(str(value))}  ({source})")
 
 
-def _relay(loaded: Settings) -> tuple[Sender, SmtpPolicy]:
+def _relay(loaded: Settings) -> tuple[Pool, SmtpPolicy, Renderer]:
     try:
-        policy = bootstrap.smtp_policy(loaded)
-        sender = bootstrap.sender(loaded)
-    except (ValueError, OSError) as error:
+        policy, renderer = bootstrap.smtp_policy(loaded), bootstrap.renderer(loaded)
+        if policy is not None and renderer is not None:
+            return Pool(policy), policy, renderer
+    except (StreamnotifyError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    if policy is None or sender is None:
-        raise click.ClickException(
-            "SMTP configuration incomplete. Email notifications will be disabled. "
-            f"Missing: {', '.join(_missing(loaded))}"
-        )
-    return sender, policy
+    raise click.ClickException(
+        f"SMTP configuration incomplete. Email notifications will be disabled. Missing: {', '.join(_missing(loaded))}"
+    )
 
 
 def _missing(loaded: Settings) -> Iterator[str]:
@@ -98,7 +97,7 @@ def _missing(loaded: Settings) -> Iterator[str]:
         yield "SMTP_USER" if loaded.smtp_user is None else "SMTP_PASSWORD"
 
 
-def _mail(loaded: Settings, address: str, template: str) -> OutgoingMail:
+def _mail(renderer: Renderer, address: str, template: str) -> OutgoingMail:
     now = datetime.now(UTC)
     wanted = DirectMail(
         recipient_email=address,
@@ -110,17 +109,17 @@ def _mail(loaded: Settings, address: str, template: str) -> OutgoingMail:
         test_run_id="example",
         template=template,
     )
+    if not renderer.library.has(template, None):
+        raise click.ClickException(f"there is no template {template!r}")
     try:
-        if not bootstrap.preview_renderer(loaded).library.has(template, None):
-            raise click.ClickException(f"there is no template {template!r}")
-        return rendered(loaded, wanted, now)
+        return rendered(renderer, wanted, now)
     except (ValueError, StreamnotifyError) as error:
         raise click.ClickException(str(error)) from error
 
 
-async def _send(sender: Sender, mail: OutgoingMail) -> Reply:
+async def _send(pool: Pool, mail: OutgoingMail) -> Reply:
     """On a session of its own, so that every fault comes with its stage."""
-    session = await sender.pool.open()
+    session = await pool.open()
     try:
         return await session.send(mail, check_lease=lambda: None)
     finally:

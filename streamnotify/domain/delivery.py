@@ -96,6 +96,12 @@ class AttemptResult:
     queue_id: str | None = None
     retry_in: timedelta | None = None
 
+    @property
+    def words(self) -> str:
+        """Reason, code and the relay's words, as far as there are any."""
+        parts = (self.reason, None if self.code is None else str(self.code), self.text)
+        return " ".join(part for part in parts if part)
+
 
 class DeliveryState(enum.StrEnum):
     """Where the delivery of one mail stands."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+from streamnotify.domain.delivery import OutgoingMail
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.render.addresses import envelope_address
 from streamnotify.render.library import TASK_COMPLETION, Library
@@ -36,6 +37,25 @@ class RenderedMail:
     content: bytes
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+
+    def outgoing(self, notification: TaskNotification, now: datetime, max_age: timedelta) -> OutgoingMail:
+        """The mail as it goes into the outbox: about ``notification``, made ``now``, of use for ``max_age``."""
+        return OutgoingMail(
+            notification_id=notification.notification_id,
+            kind=notification.kind,
+            to=self.to,
+            sender=self.sender,
+            message_id=self.message_id,
+            subject=self.subject,
+            content=self.content,
+            created_at=now,
+            expires_at=now + max_age,
+            urgent=notification.urgent,
+            task_name=notification.task_name,
+            task_id=notification.task_id,
+            user_id=notification.user_id,
+            organization_id=notification.organization_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)

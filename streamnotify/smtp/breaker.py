@@ -79,8 +79,8 @@ class Breaker:
         self.state, self.outage, self.probe_at = BreakerState.OPEN, result, now + wait
         if known is None or known.reason != result.reason:
             level = logging.WARNING if result.outcome is Outcome.UNREACHABLE else logging.ERROR
-            said = " ".join(str(part) for part in (result.reason, result.code, result.text) if part is not None)
-            logger.log(level, "%s is out of order, mails are held: %s (tried again in %.0f s)", self._relay, said, wait)
+            held = "%s is out of order, mails are held: %s (tried again in %.0f s)"
+            logger.log(level, held, self._relay, result.words, wait)
 
     def _close(self, now: float) -> None:
         self.state, self.outage = BreakerState.CLOSED, None

@@ -111,7 +111,7 @@ def _record(policy: DeliveryPolicy, result: AttemptResult, ctx: Context) -> None
         log.info("Task completion email sent successfully to %s for task %s", mail.to, mail.task_id)
     elif result.outcome is not Outcome.HELD:  # then nothing was tried; the sender has logged the outage, once
         level = logging.ERROR if resolved.state is DeliveryState.FAILED else logging.WARNING
-        log.log(level, "Failed to send task completion email to %s: %s", mail.to, _described(result))
+        log.log(level, "Failed to send task completion email to %s: %s", mail.to, result.words)
     suppression.record_refusal(mail, result, ctx)
     _enter(policy, resolved, mail, ctx, result)
 
@@ -170,9 +170,3 @@ def _status(ledger: Delivery, mail: OutgoingMail, ctx: Context, result: AttemptR
         next_at=ledger.next_at,
         at=ctx.now,
     )
-
-
-def _described(result: AttemptResult) -> str:
-    """Reason, code and the relay's words, as far as there are any."""
-    parts = (result.reason, None if result.code is None else str(result.code), result.text)
-    return " ".join(part for part in parts if part)

@@ -7,26 +7,23 @@ harm, and one that overtakes another loses nothing (DESIGN 3.7).
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Hashable
-from datetime import UTC, datetime
-from itertools import islice
+from datetime import datetime
 
 from streamnotify.domain.feedback import BounceType, FeedbackEvent, enhanced_status, sign_of
 from streamnotify.domain.suppression import Evidence
-from streamnotify.errors import BadRecord
 from streamnotify.stations.context import Context, Folding, Record, Station
+from streamnotify.stations.public_records import count_misspelt, in_utc, published_at
 from streamnotify.wire.cloudevents import NO_ATTRIBUTES, open_cloudevent, open_unmarked
 from streamnotify.wire.commands import RecordFeedback
 from streamnotify.wire.feedback import NotificationFeedback, parse
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
-from streamnotify.wire.reading import near_miss
 from streamnotify.wire.topics import NOTIFICATION_FEEDBACK, NOTIFICATION_STATUS, OUTBOX
 
 logger = logging.getLogger(__name__)
 
 _FIELDS = tuple(NotificationFeedback.model_fields)
-_NAMES_REMEMBERED = 1000
-_NAMES_LOOKED_AT = 100
 _DETAIL_LENGTH = 500  # characters of others' words that are kept
 
 # The steps an event is shown as. The others say nothing new about the notification.
@@ -42,14 +39,14 @@ _STEPS = {
 
 def station() -> Station:
     """The feedback station."""
-    misspelt: set[str] = set()
+    misspelt: Counter[str] = Counter()
 
     def handle(record: Record, ctx: Context) -> None:
         opened = (open_cloudevent(record.value, record.headers) if record.headers else None) or open_unmarked(
             record.value
         )
         feedback = parse(record.value if opened is None else opened.data)
-        _look_for_misspelt(feedback, misspelt)
+        count_misspelt(feedback.model_extra, _FIELDS, misspelt, "a delivery event", logger)
         attributes = NO_ATTRIBUTES if opened is None else opened.attributes
         at = _happened_at(feedback.at or attributes.time, record)
         _tell_keeper(feedback, at, feedback.event_id or attributes.id or f"{record.partition}-{record.offset}", ctx)
@@ -106,24 +103,6 @@ def _short(text: str | None) -> str | None:
 
 
 def _happened_at(said: datetime | None, record: Record) -> datetime:
-    """When it happened: as the event says, but not after it was published; others' clocks may be wrong.
-
-    Raises:
-        BadRecord: if the instant does not exist.
-    """
-    try:
-        published_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-        if said is None:
-            return published_at
-        return min(said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC), published_at)
-    except (OverflowError, ValueError):
-        raise BadRecord("this instant does not exist in UTC", "at") from None
-
-
-def _look_for_misspelt(feedback: NotificationFeedback, known: set[str]) -> None:
-    """Say once per unknown field that was probably meant to be a known one (SPEC section 2)."""
-    for name in islice(feedback.model_extra or (), _NAMES_LOOKED_AT):
-        meant = near_miss(name[:255], _FIELDS)
-        if meant is not None and name not in known and len(known) < _NAMES_REMEMBERED:
-            known.add(name)
-            logger.warning("unknown field %r in a delivery event: did you mean %s?", name[:255], meant)
+    """As the event says, but not after it was published: others' clocks may be wrong."""
+    published = published_at(record)
+    return published if said is None else min(in_utc(said, "at"), published)

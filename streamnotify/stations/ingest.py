@@ -6,8 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import islice
+from datetime import datetime
 from typing import Any
 
 from streamnotify.domain.run_steps import IngestPolicy
@@ -22,13 +21,12 @@ from streamnotify.domain.runs import (
     update_from_event,
 )
 from streamnotify.domain.status import Rank
-from streamnotify.errors import BadRecord
 from streamnotify.stations.context import Context, Folding, Record, Station
+from streamnotify.stations.public_records import NAMES_REMEMBERED, count_misspelt, in_utc, published_at
 from streamnotify.wire.cloudevents import NO_ATTRIBUTES, Attributes, open_cloudevent, open_unmarked
 from streamnotify.wire.commands import MergeRun
 from streamnotify.wire.cuts import RESULT_BYTES, cut_error, cut_result
-from streamnotify.wire.fields import NAME_LENGTH, digits
-from streamnotify.wire.reading import near_miss
+from streamnotify.wire.fields import digits
 from streamnotify.wire.task_event import EventContext, EventError, NotifyOptions, TaskEvent, parse
 from streamnotify.wire.task_event_fast import FastContext, FastError, FastNotify, FastTaskEvent, parse_fast
 from streamnotify.wire.topics import TASK_EVENTS, TASKS
@@ -44,8 +42,6 @@ _EVENT_FIELDS = tuple(TaskEvent.model_fields)
 _NOTIFY_FIELDS = tuple(NotifyOptions.model_fields)
 _CONTEXT_FIELDS = tuple(EventContext.model_fields)
 _NOTHING = (None,) * 7
-_NAMES_REMEMBERED = 1000  # misspelt names; beyond that they are somebody's data
-_NAMES_LOOKED_AT = 100  # unknown ones of an event: a comparison takes 50 µs, and 2 MiB hold 200,000 names
 
 
 @dataclass(slots=True)
@@ -58,7 +54,7 @@ class Oddities:
 
     def is_new_cut(self, task_name: str) -> bool:
         """Whether a cut result is worth a line: a task's results are mostly all too large or none."""
-        if task_name in self.cut_tasks or len(self.cut_tasks) >= _NAMES_REMEMBERED:
+        if task_name in self.cut_tasks or len(self.cut_tasks) >= NAMES_REMEMBERED:
             return False
         self.cut_tasks.add(task_name)
         return True
@@ -109,15 +105,15 @@ def _update(
     """An event as an update. Its fields win over a CloudEvent's ``attributes``."""
     position = f"{record.partition}-{record.offset}"
     event_id = _id(event.event_id) or attributes.id or position
-    published_at = _published_at(record)
-    occurred_at = _utc(event.occurred_at or attributes.time, "occurred_at") or published_at
+    published = published_at(record)
+    occurred_at = in_utc(event.occurred_at or attributes.time, "occurred_at") or published
     return update_from_event(
         _id(event.task_name) or "",
         _id(event.task_id) or f"{position}-{record.timestamp}",
-        _step(event, event_id, occurred_at, stale=published_at - occurred_at > policy.max_event_age),
-        submitted_at=_utc(event.submitted_at, "submitted_at"),
-        queued_at=_utc(event.queued_at, "queued_at"),
-        started_at=_utc(event.started_at, "started_at"),
+        _step(event, event_id, occurred_at, stale=published - occurred_at > policy.max_event_age),
+        submitted_at=in_utc(event.submitted_at, "submitted_at"),
+        queued_at=in_utc(event.queued_at, "queued_at"),
+        started_at=in_utc(event.started_at, "started_at"),
         details=_details(event, event_id, occurred_at, oddities),
     )
 
@@ -129,7 +125,7 @@ def _step(event: TaskEvent | FastTaskEvent, event_id: str, occurred_at: datetime
     if rank > _RUNNING:
         if event.final is False and rank == _ENDED:
             rank = Rank.ATTEMPT_ENDED
-        finished_at = _utc(event.finished_at, "finished_at") or occurred_at
+        finished_at = in_utc(event.finished_at, "finished_at") or occurred_at
         duration_s = event.duration_s if event.duration_s is not None and event.duration_s >= 0 else None
     elif rank == _RUNNING and event.interrupted:
         redelivery_s = DEFAULT_REDELIVERY_S if event.redelivery_s is None else event.redelivery_s
@@ -202,38 +198,13 @@ def _result(result: Any, task_name: str | int, oddities: Oddities) -> str | None
     return None if cut is None else cut.text
 
 
-def _published_at(record: Record) -> datetime:
-    try:
-        return datetime.fromtimestamp(record.timestamp / 1000, UTC)
-    except (OverflowError, ValueError):
-        raise BadRecord(f"the record's Kafka timestamp {record.timestamp} is no time") from None
-
-
-def _utc(at: datetime | None, field: str) -> datetime | None:
-    if at is None or at.tzinfo is UTC:
-        return at
-    try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError:
-        raise BadRecord("this instant does not exist in UTC", field) from None
-
-
 def _look_for_misspelt(event: TaskEvent, oddities: Oddities) -> None:
-    """Count unknown fields that were probably meant to be known ones, and say so once per name."""
-    _look_among(event.model_extra, _EVENT_FIELDS, oddities)
+    _count_misspelt(event.model_extra, _EVENT_FIELDS, oddities)
     if isinstance(event.notify, NotifyOptions):
-        _look_among(event.notify.model_extra, _NOTIFY_FIELDS, oddities)
+        _count_misspelt(event.notify.model_extra, _NOTIFY_FIELDS, oddities)
     if event.context is not None:
-        _look_among(event.context.model_extra, _CONTEXT_FIELDS, oddities)
+        _count_misspelt(event.context.model_extra, _CONTEXT_FIELDS, oddities)
 
 
-def _look_among(unknown: dict[str, object] | None, known: tuple[str, ...], oddities: Oddities) -> None:
-    for name in islice(unknown or (), _NAMES_LOOKED_AT):
-        meant = near_miss(name[:NAME_LENGTH], known)
-        if meant is None:
-            continue
-        if name not in oddities.misspelt:
-            if len(oddities.misspelt) >= _NAMES_REMEMBERED:
-                continue
-            logger.warning("unknown field %r in a task event: did you mean %s?", name[:NAME_LENGTH], meant)
-        oddities.misspelt[name] += 1
+def _count_misspelt(unknown: dict[str, object] | None, known: tuple[str, ...], oddities: Oddities) -> None:
+    count_misspelt(unknown, known, oddities.misspelt, "a task event", logger)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from streamnotify.domain.delivery import OutgoingMail
 from streamnotify.domain.notifications import SuppressionReason, TaskNotification, is_placeholder
 from streamnotify.domain.recipients import USER, address_mailbox, mailbox_of
 from streamnotify.render.addresses import InvalidAddress
-from streamnotify.render.renderer import RenderedMail, Renderer
+from streamnotify.render.renderer import Renderer
 from streamnotify.stations.context import Context, Due, Station
 from streamnotify.wire.commands import DeliverMail, NotifyTask
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
@@ -98,7 +97,7 @@ def _mail_at_once(
         return
     for warning in rendered.warnings:
         log.warning("Task %s: %s", notification.task_name, warning)
-    mail = _outgoing(notification, rendered, ctx.now, policy.mail_max_age)
+    mail = rendered.outgoing(notification, ctx.now, policy.mail_max_age)
     ctx.emit(OUTBOX, mail.to.lower(), DeliverMail(mail))
     _report(
         notification,
@@ -107,27 +106,6 @@ def _mail_at_once(
         to=mail.to,
         subject=mail.subject,
         message_id=mail.message_id,
-    )
-
-
-def _outgoing(
-    notification: TaskNotification, rendered: RenderedMail, now: datetime, max_age: timedelta
-) -> OutgoingMail:
-    return OutgoingMail(
-        notification_id=notification.notification_id,
-        kind=notification.kind,
-        to=rendered.to,
-        sender=rendered.sender,
-        message_id=rendered.message_id,
-        subject=rendered.subject,
-        content=rendered.content,
-        created_at=now,
-        expires_at=now + max_age,
-        urgent=notification.urgent,
-        task_name=notification.task_name,
-        task_id=notification.task_id,
-        user_id=notification.user_id,
-        organization_id=notification.organization_id,
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-import threading
 from collections import defaultdict
 from email import message_from_bytes
 from types import TracebackType
 from typing import Self
+
+from tests.smtp.threads import LoopThread
 
 BUSY, HANGING_UP, HANGING = 0.05, 0.02, 0.01  # how many mails meet each, at a step of the conversation picked by chance
 HANGS_FOR = 10.0  # seconds, then it hangs up
@@ -25,26 +26,21 @@ class FlakyRelay:
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._loop = LoopThread()
         self.port = 0
         self.taken: defaultdict[str, list[bytes]] = defaultdict(list)  # contents by Message-ID
         self.unanswered: set[str] = set()  # Message-IDs whose final dot it left without an answer
         self.open_connections = 0
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        starting = asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
-        starting.result(10)
+        self._loop.call(self._listen())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._loop.call(self._close())
+        self._loop.end()
 
     async def _listen(self) -> None:
         self._conversations: set[asyncio.Task[None]] = set()
