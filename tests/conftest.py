@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,6 +24,17 @@ class Golden(Protocol):
     """Compares bytes with the file of that name in tests/golden."""
 
     def __call__(self, name: str, actual: bytes) -> None: ...
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: in CPython 3.11 a finalizer that prints a traceback breaks the ``ast.parse``
+    it interrupts ("AST constructor recursion depth mismatch", cpython issue 106905)."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

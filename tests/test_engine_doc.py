@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ PLACES = sorted(set(re.findall(r"`(\w+):([\w.]+)`", PAGE)))
 TESTS = sorted(set(re.findall(r"`([\w./]+\.py)::(\w+)`", PAGE)))
 
 
+@cache
 def names_in(path: Path) -> set[str]:
     """The functions, classes and methods a module defines, methods as Class.method."""
     found = set()

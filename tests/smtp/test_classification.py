@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -13,9 +12,9 @@ from streamnotify.smtp.fault import FaultKind, SmtpFault, Stage
 from streamnotify.smtp.replies import queue_id, retry_hint, visible
 from streamnotify.smtp.sender import Sender
 from tests.smtp.a_mail import a_mail, a_policy, lease_held
+from tests.smtp.jumping_clock import run
 from tests.smtp.relays import Answer, ScriptedRelay, Silence
 
-SHORT = timedelta(milliseconds=100)
 STAGES = {
     "GREETING": Stage.CONNECT,
     "EHLO": Stage.CONNECT,
@@ -135,9 +134,8 @@ ELSEWHERE = [
 
 
 async def send_once(relay: ScriptedRelay, **policy: object) -> AttemptResult:
-    """The result of one attempt at ``relay``; a hung relay is given up soon."""
-    limits = {"connect_timeout": SHORT, "command_timeout": SHORT, "data_timeout": SHORT, "reset_timeout": SHORT}
-    sender = Sender(a_policy(relay.port, **limits | policy))
+    """The result of one attempt at ``relay``."""
+    sender = Sender(a_policy(relay.port, **policy))
     try:
         return await sender.send(a_mail(), 1, lease_held)
     finally:
@@ -163,7 +161,7 @@ def test_what_the_relay_answers_decides_what_becomes_of_the_mail(
         assert len(relay.contents) == (verb == "DOT")
         assert sum(command.startswith("AUTH") for command in relay.commands) == (verb == "AUTH")
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_every_rule_is_reached_by_a_case() -> None:

@@ -12,8 +12,9 @@ from streamnotify.domain.delivery import Outcome
 from streamnotify.errors import LeaseLost
 from streamnotify.smtp.sender import Sender
 from tests.smtp.a_mail import CONTENT, a_mail, a_policy, lease_held
+from tests.smtp.jumping_clock import run
 from tests.smtp.relays import Answer, ScriptedRelay, Silence
-from tests.smtp.test_classification import SHORT, send_once
+from tests.smtp.test_classification import send_once
 
 STUFFED = CONTENT.replace(b"\r\n.", b"\r\n..") + b".\r\n"
 
@@ -25,7 +26,7 @@ def test_a_relay_without_a_login_is_not_sent_to() -> None:
         assert (result.outcome, result.stage, result.reason) == (Outcome.SENDER_CONFIG, "auth", "auth_failed")
         assert relay.contents == []
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_nobody_listening_defers() -> None:
@@ -41,7 +42,7 @@ def test_nobody_listening_defers() -> None:
                 "connection_failed",
             )
 
-        asyncio.run(scenario())
+        run(scenario())
 
 
 def test_a_reply_in_pieces_is_read_whole() -> None:
@@ -51,14 +52,14 @@ def test_a_reply_in_pieces_is_read_whole() -> None:
         assert result.outcome is Outcome.SENT
         assert result.text == "2.0.0 first 2.0.0 second 2.0.0 third"
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize("rset", ["250 ok", "500 what?", Silence.HANG, Silence.HANG_UP])
 def test_after_a_refusal_the_next_mail_goes_out_and_gets_its_own_answer(rset: Answer) -> None:
     async def scenario() -> None:
         async with ScriptedRelay(RCPT=["550 5.1.1 no such user", "250 ok"], RSET=rset) as relay:
-            sender = Sender(a_policy(relay.port, reset_timeout=SHORT))
+            sender = Sender(a_policy(relay.port))
             first = await sender.send(a_mail(), 1, lease_held)
             second = await sender.send(a_mail(notification_id="n2"), 1, lease_held)
             await sender.close()
@@ -66,7 +67,7 @@ def test_after_a_refusal_the_next_mail_goes_out_and_gets_its_own_answer(rset: An
         assert second.outcome is Outcome.SENT
         assert relay.connections == (1 if rset == "250 ok" else 2)
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_mail_cancelled_before_the_dot_is_not_delivered_and_its_connection_not_used_again() -> None:
@@ -83,7 +84,7 @@ def test_a_mail_cancelled_before_the_dot_is_not_delivered_and_its_connection_not
             assert relay.connections == 2
             await sender.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_mail_cancelled_after_the_dot_is_awaited_and_reported() -> None:
@@ -102,7 +103,7 @@ def test_a_mail_cancelled_after_the_dot_is_awaited_and_reported() -> None:
             assert (await attempt).outcome is Outcome.SENT
             await sender.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 @pytest.mark.parametrize(("lost_at_check", "told"), [(1, False), (2, True)])
@@ -127,7 +128,7 @@ def test_a_lost_lease_stops_the_mail_before_mail_and_before_the_dot(lost_at_chec
             assert relay.connections == 2
             await sender.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_lease_lost_while_the_content_goes_out_keeps_the_dot_back() -> None:
@@ -163,7 +164,7 @@ def test_a_lease_lost_while_the_content_goes_out_keeps_the_dot_back() -> None:
         assert seen_at_checks[1] > 0
         server.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_a_relay_that_closes_its_side_amid_the_content_does_not_have_the_mail() -> None:
@@ -187,7 +188,7 @@ def test_a_relay_that_closes_its_side_amid_the_content_does_not_have_the_mail() 
         assert (result.outcome, result.stage, result.reason) == (Outcome.TRANSIENT, "data", "connection_lost")
         server.close()
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 def test_after_an_answer_that_is_none_the_connection_is_not_used_again() -> None:
@@ -199,7 +200,7 @@ def test_after_an_answer_that_is_none_the_connection_is_not_used_again() -> None
             await sender.close()
         assert relay.connections == 2
 
-    asyncio.run(scenario())
+    run(scenario())
 
 
 async def _until(condition: Callable[[], bool]) -> None:
