@@ -1,4 +1,4 @@
-"""``python -m benchmarks [latency|mails|throughput|state]``: without a name, all four one after another."""
+"""``python -m benchmarks [latency|mails|checks|throughput|state]``: without a name, all one after another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import latency, mails, state, throughput
+from benchmarks import checks, latency, mails, state, throughput
 from benchmarks.children import BenchmarkFailed
 from benchmarks.report import Report
 from benchmarks.stage import Stage
@@ -20,10 +20,17 @@ QUICK = 20  # --quick measures a twentieth
 BENCHMARKS: dict[str, Callable[[Stage, int, Report], None]] = {
     "latency": latency.run,
     "mails": mails.run,
+    "checks": checks.run,
     "throughput": throughput.run,
     "state": state.run,
 }
-EVENTS = {"throughput": throughput.EVENTS, "latency": latency.EVENTS, "mails": mails.EVENTS, "state": state.EVENTS}
+EVENTS = {
+    "latency": latency.EVENTS,
+    "mails": mails.EVENTS,
+    "checks": checks.EVENTS,
+    "throughput": throughput.EVENTS,
+    "state": state.EVENTS,
+}
 
 
 def parser() -> argparse.ArgumentParser:

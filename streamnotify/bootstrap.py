@@ -14,7 +14,7 @@ from streamnotify.render.renderer import Renderer
 from streamnotify.settings import Settings
 from streamnotify.smtp.policy import SmtpPolicy, Tls
 from streamnotify.smtp.sender import Sender
-from streamnotify.stations import deliveries, feedback, ingest, mailboxes, tasks
+from streamnotify.stations import deliveries, directory, feedback, ingest, mailboxes, mailing, monitors, tasks
 from streamnotify.stations.context import Station
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.topic_admin import TopicAdmin
@@ -35,12 +35,16 @@ def build_stations(loaded: Settings) -> tuple[Station, ...]:
         SettingsError: if a policy refuses what the settings say.
     """
     placeholders = loaded.placeholder_domains
-    mailbox_policy = mailboxes.MailboxPolicy(loaded.recipient_hold, loaded.mail_max_age, frozenset(placeholders))
+    mailbox_policy = mailing.MailboxPolicy(loaded.recipient_hold, loaded.mail_max_age, frozenset(placeholders))
     if not loaded.smtp_complete:
         logger.warning("SMTP configuration incomplete. Email notifications will be disabled.")
+    elif loaded.unsubscribe_mailto is None:
+        logger.warning("Mails carry no unsubscribe link. STREAMNOTIFY_UNSUBSCRIBE_MAILTO gives them one.")
     try:
         return (
             ingest.station(IngestPolicy(max_event_age=loaded.max_event_age)),
+            monitors.station(),
+            directory.station(),
             tasks.station(TasksPolicy(run_retention=loaded.run_retention, placeholder_domains=placeholders)),
             mailboxes.station(mailbox_policy, renderer(loaded)),
             feedback.station(),
@@ -136,6 +140,7 @@ def engine_config(loaded: Settings, data_dir: Path) -> EngineConfig:
         partitions=loaded.partitions,
         deployment_epoch=loaded.epoch,
         health_bind=(loaded.health_bind.host, loaded.health_bind.port),
+        settle=loaded.settle,
     )
 
 

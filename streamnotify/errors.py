@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class StreamnotifyError(Exception):
     """Root of every error this package raises on purpose."""
@@ -25,12 +28,16 @@ class BadRecord(StreamnotifyError):
     Args:
         reason: what is wrong and what is allowed, in words for a person.
         field: path of the offending field (``notify.email``), or None if the record as a whole is wrong.
+        told: what else is emitted about it, beside the dead letter: topic, key and record.
     """
 
-    def __init__(self, reason: str, field: str | None = None) -> None:
+    def __init__(
+        self, reason: str, field: str | None = None, *, told: Sequence[tuple[Any, str | None, Any]] = ()
+    ) -> None:
         super().__init__(f"{field}: {reason}" if field else reason)
         self.reason = reason
         self.field = field
+        self.told = told
 
 
 class LeaseLost(StreamnotifyError):

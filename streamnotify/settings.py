@@ -197,6 +197,7 @@ class Settings(BaseSettings):
         "How long ended runs are remembered; at least the retention of task-events (7d) + 2d.",
         timedelta(days=10),
     )
+    settle: Duration = _worker("SETTLE", "Time that events in transit get before a check.", timedelta(seconds=2))
     log_level: Annotated[
         LogLevel, _parsed(values.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", upper=True))
     ] = _worker("LOG_LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL.", "INFO")
@@ -249,7 +250,6 @@ class Settings(BaseSettings):
     )
     unsubscribe_mailto: Address | None = _mails("UNSUBSCRIBE_MAILTO", "Address that unsubscribes without PUBLIC_URL.")
 
-    settle: Duration = _later("SETTLE", "Time that events in transit get before a check.", timedelta(seconds=2))
     digest_after: Count = _later("DIGEST_AFTER", "Task mails that go singly within a window.", 1)
     digest_window: Duration = _later(
         "DIGEST_WINDOW", "Window of task mails; 0 sends each at once.", timedelta(minutes=30)

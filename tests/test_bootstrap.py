@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ def test_the_stations_come_in_the_direction_of_the_data_and_read_what_the_one_be
     stations = bootstrap.build_stations(settings.load())
     assert [(station.name, station.inputs[0].name) for station in stations] == [
         ("ingest", "task-events"),
+        ("monitors", "monitor-configs"),
+        ("directory", "users"),
         ("tasks", "tasks"),
         ("mailboxes", "mailboxes"),
         ("feedback", "notification-feedback"),
@@ -39,10 +42,20 @@ def test_incomplete_smtp_is_said_once_and_the_stations_run_all_the_same(
     for name, text in missing.items():
         monkeypatch.setenv(name, text)
     loaded = settings.load()
-    assert len(bootstrap.build_stations(loaded)) == 5
+    assert len(bootstrap.build_stations(loaded)) == 7
     assert caplog.messages == ["SMTP configuration incomplete. Email notifications will be disabled."]
     assert bootstrap.sender(loaded) is None
     assert bootstrap.renderer(loaded) is None
+
+
+def test_mails_without_an_unsubscribe_link_are_warned_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bootstrap.build_stations(settings.load())
+    assert caplog.messages == ["Mails carry no unsubscribe link. STREAMNOTIFY_UNSUBSCRIBE_MAILTO gives them one."]
+    monkeypatch.setenv("STREAMNOTIFY_UNSUBSCRIBE_MAILTO", "stop@example.com")
+    bootstrap.build_stations(settings.load())
+    assert len(caplog.messages) == 1
 
 
 def test_a_file_that_holds_no_certificates_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -65,6 +78,7 @@ def test_the_engine_is_told_what_the_settings_say(monkeypatch: pytest.MonkeyPatc
         "STREAMNOTIFY_TOPIC_PREFIX": "acme.",
         "STREAMNOTIFY_PARTITIONS": "3",
         "STREAMNOTIFY_EPOCH": "2",
+        "STREAMNOTIFY_SETTLE": "5s",
         "STREAMNOTIFY_HEALTH_BIND": "[::1]:9000",
     }.items():
         monkeypatch.setenv(name, text)
@@ -72,6 +86,7 @@ def test_the_engine_is_told_what_the_settings_say(monkeypatch: pytest.MonkeyPatc
     assert (config.bootstrap_servers, config.app_id) == ("kafka-1:9093,kafka-2:9093", "acme.streamnotify")
     assert (config.topic_prefix, config.partitions, config.deployment_epoch) == ("acme.", 3, 2)
     assert (config.health_bind, config.data_dir) == (("::1", 9000), tmp_path)
+    assert (config.settle, config.frontier_topic) == (timedelta(seconds=5), "task-events")
     client = dict(config.client)
     assert client.pop("ssl_context").verify_mode.name == "CERT_REQUIRED"
     assert client == {

@@ -118,10 +118,10 @@ def test_every_wrong_setting_is_named_with_its_value_and_what_is_allowed(monkeyp
         "KAFKA_SSL_CAFILE is 'none.pem': the path of an existing file is allowed",
         "STREAMNOTIFY_TOPIC_PREFIX is 'a b': 0 to 100 of the characters A-Z a-z 0-9 . _ - are allowed",
         "STREAMNOTIFY_HEALTH_BIND is '8091': host:port such as 127.0.0.1:8091 is allowed ([::1]:8091 for IPv6)",
+        "STREAMNOTIFY_SETTLE is 'soon': a duration such as 30m, 45s, 2h, 3d or plain seconds is allowed",
         "STREAMNOTIFY_LOG_FORMAT is 'xml': one of text, json is allowed",
         "STREAMNOTIFY_LINK_TEST_RUN is '/run/{run}': a path starting with / that contains {test_run_id} is allowed",
         "STREAMNOTIFY_BRAND_COLOUR is 'red': a colour such as #1a73e8 is allowed",
-        "STREAMNOTIFY_SETTLE is 'soon': a duration such as 30m, 45s, 2h, 3d or plain seconds is allowed",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Everything at work on this machine: a broker, the topics, an inbox, a worker, and four events published by hand."""
+"""Everything at work on this machine: a broker, the topics, an inbox, a worker, four events and a monitor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +28,7 @@ from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.wire.dead_letter import MESSAGE
 from streamnotify.wire.topic_layout import layouts
-from streamnotify.wire.topics import DEAD_LETTERS, NOTIFICATION_STATUS, TASK_EVENTS
+from streamnotify.wire.topics import DEAD_LETTERS, MONITOR_CONFIGS, NOTIFICATION_STATUS, TASK_EVENTS, Topic
 
 KAFKA_PORT, SMTP_PORT, PAGE_PORT, HEALTH_PORT = 9092, 1025, 8025, 8091  # taken if free
 PARTITIONS = 8  # the default, so that commands in other terminals need not be told
@@ -53,6 +53,22 @@ FAILURE = {
     "notify": {"email": "bob@example.com", "name": "Bob"},
 }
 POISON = '{"task_name": "nightly-report", "status":'  # no whole JSON value
+MONITOR = {
+    "interval": {"every": 5, "period": "seconds"},
+    "tasks": {
+        "database-backup": {
+            "expected_statuses": ["Completed"],
+            "notify_to": ["ops@example.com"],
+            "dependent_tasks": ["nightly-report"],
+            "notify": "on_change",  # one mail, not one each five seconds
+        }
+    },
+}
+EXPECTED = {
+    "ann@example.com": "nightly-report",
+    "bob@example.com": "invoice-export",
+    "ops@example.com": "database-backup",
+}
 EVENT_TO_TRY = '{"task_name": "my-task", "status": "Completed", "notify": {"email": "me@example.com"}}'
 
 Say = Callable[[str], None]
@@ -155,12 +171,17 @@ def _start_worker(parts: ExitStack, stage: Stage, say: Say) -> WorkerProcess:
 
 
 def _publish(stage: Stage, say: Say) -> None:
-    """Four lines through Kafka's console producer, the silent one first: what follows it shows that it was handled."""
-    lines = [json.dumps(SILENT), json.dumps(SUCCESS), json.dumps(FAILURE), POISON]
-    say("\nPublishing through Kafka's console producer:")
+    """A monitor, and four events, the silent one first: what follows it shows that it was handled."""
+    say("\nPublishing through Kafka's console producer, a monitor:")
+    _produce(stage, MONITOR_CONFIGS, [f"watch-backups|{json.dumps(MONITOR)}"], say)
+    say("and events:")
+    _produce(stage, TASK_EVENTS, [json.dumps(SILENT), json.dumps(SUCCESS), json.dumps(FAILURE), POISON], say)
+
+
+def _produce(stage: Stage, topic: Topic, lines: Sequence[str], say: Say) -> None:
     for line in lines:
         say(f"  {line}")
-    command = stage.console.producer(stage.console.topic(TASK_EVENTS.name))
+    command = stage.console.producer(stage.console.topic(topic.name))
     published = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
     if published.returncode:
         raise DemoFailed(f"the console producer ended with exit code {published.returncode}:\n{published.stderr}")
@@ -168,7 +189,7 @@ def _publish(stage: Stage, say: Say) -> None:
 
 def _await_all(stage: Stage, reader: TopicReader, worker: WorkerProcess) -> None:
     deadline = time.monotonic() + ARRIVED_WITHIN.total_seconds()
-    while len(stage.sent()) < 2 or not stage.dead_letters:
+    while len(stage.sent()) < len(EXPECTED) or not stage.dead_letters:
         worker.require_alive()
         if time.monotonic() > deadline:
             break
@@ -181,13 +202,12 @@ def _await_all(stage: Stage, reader: TopicReader, worker: WorkerProcess) -> None
 def problems(stage: Stage) -> list[str]:
     """What did not arrive, or should not have."""
     found = []
-    expected = {"ann@example.com": "nightly-report", "bob@example.com": "invoice-export"}
     arrived = {mail.recipients[0]: mail for mail in stage.inbox.mails}
-    for address, task_name in expected.items():
+    for address, task_name in EXPECTED.items():
         if address not in arrived or task_name not in (arrived[address].part("plain") or ""):
             found.append(f"no mail about {task_name} for {address}")
-    if len(stage.inbox.mails) > len(expected):
-        found.append(f"{len(stage.inbox.mails)} mails instead of {len(expected)}")
+    if len(stage.inbox.mails) > len(EXPECTED):
+        found.append(f"{len(stage.inbox.mails)} mails instead of {len(EXPECTED)}")
     if any(status.get("task_name") == SILENT["task_name"] for status in stage.statuses):
         found.append(f"{SILENT['task_name']} is silent, but something was decided about mailing it")
     if [message.value() for message in stage.dead_letters] != [POISON.encode()]:
@@ -226,6 +246,7 @@ Look at
   mails           {stage.inbox.url}
   metrics         http://{HOST}:{stage.health_port}/metrics
   what happened   {at}{command} kafka consume {NOTIFICATION_STATUS.name} --from-beginning
+  monitors        {at}{command} monitor list
   dead letters    {at}{command} dead-letters list
 
 Send an event yourself, from another terminal:

@@ -1,4 +1,4 @@
-"""A static page of every template with every sample: how the mails look, what they weigh and what the lint says."""
+"""A static page of every template with its samples: how the mails look, what they weigh and what the lint says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from streamnotify.devtools import mail_views
 from streamnotify.devtools.mail_lint import faults
-from streamnotify.devtools.samples import NOW, RECIPIENT, SAMPLES, sample
+from streamnotify.devtools.samples import sample_mail, samples_of
 from streamnotify.render.renderer import Renderer
 
 # What the frames and links of the page show of each mail's HTML.
@@ -61,7 +61,7 @@ def write_gallery(renderer: Renderer, directory: Path) -> list[Exhibit]:
     jinja = Environment(
         loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    page = jinja.get_template("gallery.html").render(exhibits=exhibits, samples=SAMPLES)
+    page = jinja.get_template("gallery.html").render(exhibits=exhibits)
     (directory / "index.html").write_text(page, "utf-8")
     return exhibits
 
@@ -69,14 +69,14 @@ def write_gallery(renderer: Renderer, directory: Path) -> list[Exhibit]:
 def _exhibits(renderer: Renderer, directory: Path) -> Iterator[Exhibit]:
     for index, organization_id in enumerate((None, *renderer.organizations())):
         for template in renderer.library.names(organization_id):
-            for name in SAMPLES:
+            for name in samples_of(template):
                 # By number: an organization's id is no file name.
                 stem = f"{template}.{name}" if organization_id is None else f"organization-{index}.{template}.{name}"
                 yield _exhibit(renderer, directory / stem, template, name, organization_id)
 
 
 def _exhibit(renderer: Renderer, stem: Path, template: str, name: str, organization_id: str | None) -> Exhibit:
-    mail = renderer.task_mail(sample(name, template, organization_id), RECIPIENT, NOW)
+    mail = sample_mail(renderer, name, template, organization_id)
     headers, text, html = mail_views.parts(mail.content)
     files = {view: f"{stem.name}.{view}.html" for view in _VIEWS}
     for view, show in _VIEWS.items():

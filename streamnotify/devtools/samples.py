@@ -6,7 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from streamnotify.devtools.alert_samples import NAMES, alert_sample, health_sample
+from streamnotify.domain.alerts import HEALTH
 from streamnotify.domain.notifications import TaskNotification, notification_id
+from streamnotify.render.renderer import RenderedMail, Renderer
 
 RECIPIENT = "john.doe@example.com"
 NOW = datetime(2024, 1, 15, 14, 30, 26, tzinfo=UTC)
@@ -123,7 +126,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
         },
     },
 }
-SAMPLES = tuple(_CHANGES)
+SAMPLES = tuple(_CHANGES)  # of tasks
 
 
 def sample(name: str, template: str, organization_id: str | None = None) -> TaskNotification:
@@ -132,3 +135,17 @@ def sample(name: str, template: str, organization_id: str | None = None) -> Task
     if organization_id is not None:
         changed = replace(changed, organization_id=organization_id)
     return replace(changed, notification_id=notification_id(template, "sample", name))
+
+
+def samples_of(template: str) -> tuple[str, ...]:
+    """The names of the samples that ``template`` is for."""
+    return NAMES.get(template, SAMPLES)
+
+
+def sample_mail(renderer: Renderer, name: str, template: str, organization_id: str | None = None) -> RenderedMail:
+    """The mail that ``renderer`` makes of a sample of :func:`samples_of` ``template``."""
+    if template not in NAMES:
+        return renderer.task_mail(sample(name, template, organization_id), RECIPIENT, NOW)
+    if template == HEALTH:
+        return renderer.health_mail(health_sample(name, organization_id), RECIPIENT, NOW)
+    return renderer.alert_mail(alert_sample(name, template, organization_id), RECIPIENT, NOW)

@@ -11,7 +11,7 @@ from pathlib import Path
 from streamnotify import bootstrap, settings
 from streamnotify.devtools import mail_views
 from streamnotify.devtools.browser import picture
-from streamnotify.devtools.samples import NOW, RECIPIENT, SAMPLES, sample
+from streamnotify.devtools.samples import sample_mail, samples_of
 
 DESKTOP, PHONE = 600, 375
 
@@ -26,8 +26,8 @@ def main(directory: str, *wanted: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
     renderer = bootstrap.preview_renderer(settings.load())
     for template in renderer.library.names():
-        for name in wanted or SAMPLES:
-            _, _, html = mail_views.parts(renderer.task_mail(sample(name, template), RECIPIENT, NOW).content)
+        for name in (name for name in samples_of(template) if not wanted or name in wanted):
+            _, _, html = mail_views.parts(sample_mail(renderer, name, template).content)
             light, dark, stripped = mail_views.light(html), mail_views.dark(html), mail_views.stripped(html)
             views = [(light, DESKTOP), (dark, DESKTOP), (light, PHONE), (dark, PHONE), (stripped, PHONE)]
             picture(views, target / f"{template}.{name}.png")

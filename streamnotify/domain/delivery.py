@@ -7,6 +7,8 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from streamnotify.domain.alerts import ALERT, HEALTH, RECOVERY
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
@@ -26,6 +28,7 @@ class OutgoingMail:
     task_id: str | None = None
     user_id: str | None = None
     organization_id: str | None = None
+    monitor: str | None = None
 
 
 class Priority(enum.IntEnum):
@@ -38,9 +41,9 @@ class Priority(enum.IntEnum):
 
 
 _PRIORITIES = {
-    "task_status_alert": Priority.ALERT,
-    "task_status_recovery": Priority.ALERT,
-    "service_health": Priority.ALERT,
+    ALERT: Priority.ALERT,
+    RECOVERY: Priority.ALERT,
+    HEALTH: Priority.ALERT,
     "notification_digest": Priority.DIGEST,
 }
 

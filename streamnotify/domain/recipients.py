@@ -6,6 +6,7 @@ from streamnotify.domain.notifications import TaskNotification
 
 USER = "user:"
 ADDRESS = "address:"
+SUPERUSERS = "@superusers"  # the mailbox that tells all of them
 
 
 def mailbox_of(notification: TaskNotification) -> str | None:

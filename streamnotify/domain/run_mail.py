@@ -7,12 +7,16 @@ import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from streamnotify.domain.alerts import ALERT, HEALTH, RECOVERY
 from streamnotify.domain.notifications import SuppressionReason, TaskNotification, is_placeholder, notification_id
 from streamnotify.domain.runs import Facts, Notify, RunError, Step, started_at, wants_mail
 from streamnotify.domain.status import MAILED_OUTCOMES, MailedOutcome
 
 DEFAULT_KIND = "task_completion"
 ERROR_MESSAGE_LIMIT = 2000  # characters
+
+# What is only ours to send: it has rights that no publisher may take, such as not to be turned off.
+RESERVED_KINDS = frozenset((ALERT, RECOVERY, HEALTH, "notification_digest"))
 
 # Keys of a result that are ours to say (SPEC 2.1).
 RESERVED_VARIABLES = frozenset(
@@ -71,7 +75,7 @@ def _suppression(
 
 def _notification(task_name: str, task_id: str, facts: Facts, end: Step, notify: Notify) -> TaskNotification:
     outcome = MAILED_OUTCOMES[end.status]
-    kind = notify.template or DEFAULT_KIND
+    kind = notify.template if notify.template and notify.template not in RESERVED_KINDS else DEFAULT_KIND
     error: RunError | None = _newest(facts, "error")
     return TaskNotification(
         notification_id=notification_id(kind, task_name, task_id),

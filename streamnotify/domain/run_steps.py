@@ -56,14 +56,22 @@ def merge(run: Run | None, update: RunUpdate, now: datetime, policy: TasksPolicy
 
 
 def wake(
-    task_name: str, task_id: str, run: Run, now: datetime, policy: TasksPolicy
+    task_name: str,
+    task_id: str,
+    run: Run,
+    now: datetime,
+    policy: TasksPolicy,
+    *,
+    needed_until: datetime | None = None,
 ) -> tuple[Run | None, MailDecision | None]:
     """The run after its wake has come: stopped if its worker stayed lost, None if it is to be forgotten, else with
-    its next wake."""
+    its next wake. ``needed_until``: when at the earliest it may be forgotten, if anything else needs it."""
     mail = None
     if run.presumed_end_at is not None and run.presumed_end_at <= now:
         run, mail = merge(run, _worker_lost(task_name, task_id, run.facts.step), now, policy)
     forget_at = _forget_at(run.is_over, run.seen_at, policy)
+    if needed_until is not None:
+        forget_at = max(forget_at, needed_until)
     if forget_at <= now:
         return None, mail
     return run._replace(wake_at=_earlier(forget_at, run.presumed_end_at)), mail

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 LEAST_CONTRAST = 4.5  # of text on its ground (WCAG AA)
 _WHITE, _BLACK = "#ffffff", "#000000"
 
@@ -12,6 +14,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@lru_cache(maxsize=64)  # of the brands' colours
 def ink_on(ground: str) -> str:
     """White or, where white cannot be read on ``ground``, black: one of them always can."""
     return _WHITE if contrast(_WHITE, ground) >= LEAST_CONTRAST else _BLACK

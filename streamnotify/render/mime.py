@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from streamnotify.render.cleaning import one_line
@@ -74,32 +75,42 @@ def to_bytes(mail: Mime) -> bytes:
         "MIME-Version: 1.0",
         f'Content-Type: multipart/alternative; boundary="{mail.boundary}"',
         "",
-        *_part(mail.boundary, "plain", mail.text),
-        *_part(mail.boundary, "html", mail.html),
-        f"--{mail.boundary}--",
-        "",
     ]
-    return "\r\n".join(lines).encode()
+    parts = (_part(mail.boundary, "plain", mail.text), _part(mail.boundary, "html", mail.html))
+    return b"\r\n".join(("\r\n".join(lines).encode(), *parts, f"--{mail.boundary}--\r\n".encode()))
 
 
-def _part(boundary: str, subtype: str, content: str) -> Iterator[str]:
-    encoding, body = _encode(content)
-    yield f"--{boundary}"
-    yield f"Content-Type: text/{subtype}; charset=utf-8"
-    yield f"Content-Transfer-Encoding: {encoding}"
-    yield ""
-    yield body
+def _part(boundary: str, subtype: str, content: str) -> bytes:
+    encoding, body = _encode(content, _html_quoted_printable if subtype == "html" else _quoted_printable)
+    headers = (
+        f"--{boundary}\r\nContent-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    )
+    return headers.encode() + body.replace(b"\n", b"\r\n")
 
 
-def _encode(content: str) -> tuple[str, str]:
-    """Quoted-printable where most is ASCII, else base64, which is shorter then."""
-    lines = content.replace("\r\n", "\n").replace("\r", "\n")
+def _encode(content: str, quoted_printable: Callable[[bytes], bytes]) -> tuple[str, bytes]:
+    """Quoted-printable where most is ASCII, else base64, which is shorter then; lines end in a line feed."""
+    lines = content.replace("\r\n", "\n").replace("\r", "\n") if "\r" in content else content
     data = lines.encode()
     if len(data.translate(None, _ASCII)) * 6 > len(data):
-        name, body = "base64", base64.encodebytes(lines.replace("\n", "\r\n").encode()).rstrip()
-    else:
-        name, body = "quoted-printable", binascii.b2a_qp(data, istext=True)
-    return name, body.decode().replace("\n", "\r\n")
+        return "base64", base64.encodebytes(lines.replace("\n", "\r\n").encode()).rstrip()
+    return "quoted-printable", quoted_printable(data)
+
+
+def _quoted_printable(data: bytes) -> bytes:
+    return binascii.b2a_qp(data, istext=True)
+
+
+def _html_quoted_printable(data: bytes) -> bytes:
+    """HTML in three pieces: its style block, a third of it, is the same in all mails and encoded once."""
+    before, start, rest = data.partition(b"<style>\n")
+    style, end, after = rest.partition(b"</style>\n")
+    if not end:
+        return _quoted_printable(data)
+    return _quoted_printable(before + start) + _style_quoted_printable(style) + _quoted_printable(end + after)
+
+
+_style_quoted_printable = lru_cache(maxsize=64)(_quoted_printable)
 
 
 def _thread(references: Sequence[str]) -> Iterator[str]:

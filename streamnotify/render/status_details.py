@@ -11,6 +11,8 @@ _LINES, _LINE = 20, 200  # at most so many lines, of so many characters
 
 def status_details(value: object) -> str | None:
     """``value`` as at most 20 lines, ``name: value`` for each of an object's keys; None if it says nothing."""
+    if value is None:
+        return None
     said = [each for each in _lines(value) if each.strip()]
     more = [f"… and {len(said) - _LINES + 1} more"] if len(said) > _LINES else []
     lines = [shorten(one_line(each[: 4 * _LINE]), _LINE) for each in said[: _LINES - len(more)]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -59,6 +60,7 @@ _WORDS = (
     "project_name",
 )
 ERROR_MESSAGE_LIMIT = 2000  # characters
+_NAME = re.compile(r"\{(\w+)")
 _LINE_LIMIT = 255  # characters, as of an id
 _URL_LIMIT = 2000  # characters
 
@@ -118,7 +120,7 @@ def execution_time(duration_s: float | None) -> str | None:
 
 def instant(at: datetime) -> str:
     """An instant as ``2024-01-15 14:30:25 UTC``."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"
 
 
 def link_url(variables: Mapping[str, object], policy: RenderPolicy) -> str | None:
@@ -126,7 +128,7 @@ def link_url(variables: Mapping[str, object], policy: RenderPolicy) -> str | Non
     if policy.frontend_url is None:
         return None
     for template in (policy.link_test_run, policy.link_test_set):
-        named = {name: value for name, value in variables.items() if f"{{{name}" in template}
+        named = {name: variables.get(name) for name in _NAME.findall(template)}
         quoted = {name: quote(value, safe="") for name, value in named.items() if isinstance(value, str)}
         path = format_line(template, quoted)
         if path is not None:

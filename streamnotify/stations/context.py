@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -45,11 +45,16 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The command a station handles when a wake of ``(row, key)`` has come; the row exists."""
+    """The command a station handles when a wake of ``(row, key)`` has come; the row exists.
+
+    ``at`` is the time it was set for, ``reached`` how far the clock it waited for had come: ``ctx.now``, or the
+    frontier.
+    """
 
     row: Row[Any]
     key: str
     at: datetime
+    reached: datetime
 
 
 class Context(Protocol):
@@ -65,6 +70,12 @@ class Context(Protocol):
 
     def get(self, row: Row[T], key: str) -> T | None:
         """The row's value, including what this record has put, or None."""
+
+    def scan(self, row: Row[T], start: str, stop: str) -> Iterator[tuple[str, T]]:
+        """The rows with ``start`` <= key < ``stop`` (as UTF-8), the last first, including what this record has put.
+
+        ``row`` must be declared ordered. Nothing may be put or deleted while it is read.
+        """
 
     def put(self, row: Row[T], key: str, value: T) -> None:
         """Write a row."""
@@ -143,6 +154,8 @@ class Station:
         rows: the kinds of its state rows; empty for a stateless station.
         folding: set by a stateless station whose commands merge idempotently.
         performer: set by a station that calls ``ctx.start``.
+        loss: set where others must know of records that expired before they were read: given the time before which any
+            may be missing, what every partition of an internal topic is told.
     """
 
     name: str
@@ -151,3 +164,4 @@ class Station:
     rows: tuple[Row[Any], ...] = ()
     folding: Folding | None = None
     performer: Performer | None = None
+    loss: Callable[[datetime], tuple[Topic, Any]] | None = None

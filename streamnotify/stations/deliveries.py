@@ -25,7 +25,8 @@ from streamnotify.wire.topics import NOTIFICATION_STATUS, OUTBOX
 log = logging.getLogger(__name__)
 
 LEDGER = Row(b"l", Delivery)  # key: notification_id; kept 30 d after the end
-MAIL = Row(b"m", OutgoingMail)  # key: notification_id; until the end
+# key: notification_id; until the end. Version 1 had no monitor, the last field.
+MAIL = Row(b"m", OutgoingMail, version=2, upcasts={1: lambda old: OutgoingMail(*old)})
 
 
 class MailSender(Protocol):
@@ -108,10 +109,10 @@ def _record(policy: DeliveryPolicy, result: AttemptResult, ctx: Context) -> None
     if resolved is None:
         return
     if result.outcome is Outcome.SENT:
-        log.info("Task completion email sent successfully to %s for task %s", mail.to, mail.task_id)
+        log.info("%s sent successfully to %s%s", _what(mail), mail.to, _about(mail))
     elif result.outcome is not Outcome.HELD:  # then nothing was tried; the sender has logged the outage, once
         level = logging.ERROR if resolved.state is DeliveryState.FAILED else logging.WARNING
-        log.log(level, "Failed to send task completion email to %s: %s", mail.to, result.words)
+        log.log(level, "Failed to send %s to %s: %s", _what(mail).lower(), mail.to, result.words)
     suppression.record_refusal(mail, result, ctx)
     _enter(policy, resolved, mail, ctx, result)
 
@@ -134,14 +135,14 @@ def _enter(
     if not ledger.state.is_final and (found := suppression.suppressed(mail, ctx, ctx.now)) is not None:
         begun = ledger.attempt - (ledger.state is DeliveryState.ATTEMPTING)
         ledger = Delivery(DeliveryState.SUPPRESSED, begun)
-        log.info("Email to %s for task %s is not sent: %s", mail.to, mail.task_id, found.cause.value)
+        log.info("Email to %s%s is not sent: %s", mail.to, _about(mail), found.cause.value)
     ctx.put(LEDGER, key, ledger)
     if ledger.state is DeliveryState.ATTEMPTING:
         ctx.start(key, ledger.attempt)
         return
     if ledger.state is DeliveryState.EXPIRED:
         late = f"{mail.expires_at:%Y-%m-%d %H:%M:%S} UTC"
-        log.error("Email to %s for task %s expired: not delivered by %s", mail.to, mail.task_id, late)
+        log.error("Email to %s%s expired: not delivered by %s", mail.to, _about(mail), late)
     if ledger.state.is_final:
         ctx.delete(MAIL, key)
     ctx.wake(LEDGER, key, ctx.now + policy.keep_for if ledger.state.is_final else ledger.next_at)
@@ -159,6 +160,7 @@ def _status(ledger: Delivery, mail: OutgoingMail, ctx: Context, result: AttemptR
         kind=mail.kind,
         task_name=mail.task_name,
         task_id=mail.task_id,
+        monitor=mail.monitor,
         to=mail.to,
         user_id=mail.user_id,
         organization_id=mail.organization_id,
@@ -170,3 +172,17 @@ def _status(ledger: Delivery, mail: OutgoingMail, ctx: Context, result: AttemptR
         next_at=ledger.next_at,
         at=ctx.now,
     )
+
+
+def _what(mail: OutgoingMail) -> str:
+    """What the log calls a mail."""
+    if mail.monitor is not None:
+        return "Task status alert"
+    return "Service health email" if mail.task_id is None else "Task completion email"
+
+
+def _about(mail: OutgoingMail) -> str:
+    """Which task a mail is about, for the log: an alert is about all of a task's runs."""
+    if mail.monitor is not None:
+        return f" for task {mail.task_name}"
+    return "" if mail.task_id is None else f" for task {mail.task_id}"

@@ -24,12 +24,12 @@ from streamnotify.domain.status import Rank
 from streamnotify.stations.context import Context, Folding, Record, Station
 from streamnotify.stations.public_records import NAMES_REMEMBERED, count_misspelt, in_utc, published_at
 from streamnotify.wire.cloudevents import NO_ATTRIBUTES, Attributes, open_cloudevent, open_unmarked
-from streamnotify.wire.commands import MergeRun
+from streamnotify.wire.commands import MergeRun, NoteLoss
 from streamnotify.wire.cuts import RESULT_BYTES, cut_error, cut_result
 from streamnotify.wire.fields import digits
 from streamnotify.wire.task_event import EventContext, EventError, NotifyOptions, TaskEvent, parse
 from streamnotify.wire.task_event_fast import FastContext, FastError, FastNotify, FastTaskEvent, parse_fast
-from streamnotify.wire.topics import TASK_EVENTS, TASKS
+from streamnotify.wire.topics import TASK_EVENTS, TASKS, Topic
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,11 @@ def station(policy: IngestPolicy, oddities: Oddities | None = None) -> Station:
         update = read_update(record, policy, seen)
         ctx.emit(TASKS, update.task_name, MergeRun(update))
 
-    return Station("ingest", (TASK_EVENTS,), handle, folding=Folding(_identity, _combine))
+    return Station("ingest", (TASK_EVENTS,), handle, folding=Folding(_identity, _combine), loss=_loss)
+
+
+def _loss(until: datetime) -> tuple[Topic, NoteLoss]:
+    return TASKS, NoteLoss(until)
 
 
 def _identity(command: MergeRun) -> Hashable:

@@ -1,4 +1,4 @@
-"""What stations on public topics share: when a record's things happened, and names that were probably misspelt."""
+"""What stations on public topics share: a record's key, content and times, and names that were probably misspelt."""
 
 from __future__ import annotations
 
@@ -11,11 +11,34 @@ from typing import overload
 
 from streamnotify.errors import BadRecord
 from streamnotify.stations.context import Record
+from streamnotify.wire.cloudevents import open_cloudevent, open_unmarked
 from streamnotify.wire.fields import NAME_LENGTH
 from streamnotify.wire.reading import near_miss
 
 NAMES_REMEMBERED = 1000  # beyond that they are somebody's data
 _NAMES_LOOKED_AT = 100  # unknown ones of a record: a comparison takes 50 µs, and 2 MiB hold 200,000 names
+
+
+def key_of(record: Record) -> str | None:
+    """The record's key as text.
+
+    Raises:
+        BadRecord: if it is none.
+    """
+    try:
+        return None if record.key is None else record.key.decode()
+    except UnicodeDecodeError as error:
+        raise BadRecord(f"the record's key is not UTF-8 at byte {error.start}") from None
+
+
+def content_of(record: Record) -> bytes | None:
+    """The record's value, or what is inside if it is a CloudEvent.
+
+    Raises:
+        BadRecord: if it is a CloudEvent, but not a valid one.
+    """
+    opened = (open_cloudevent(record.value, record.headers) if record.headers else None) or open_unmarked(record.value)
+    return record.value if opened is None else opened.data
 
 
 def published_at(record: Record) -> datetime:

@@ -1,43 +1,59 @@
-"""tasks: the state of every run, and who is told how it ended (DESIGN section 1)."""
+"""tasks: the state of every run, who is told how it ended, and what its monitors find (DESIGN section 1)."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 from streamnotify.domain.notifications import SuppressionReason
 from streamnotify.domain.recipients import mailbox_of
 from streamnotify.domain.run_mail import MailDecision
 from streamnotify.domain.run_steps import TasksPolicy, merge, wake
-from streamnotify.domain.runs import Run
+from streamnotify.stations import answers, checks, definitions
 from streamnotify.stations.context import Context, Due, Station
-from streamnotify.wire.commands import MergeRun, NotifyTask
+from streamnotify.stations.run_rows import (
+    NEWEST,
+    RUN,
+    SIGHTING,
+    forget_run,
+    needed_until,
+    note_sighting,
+    run_key,
+    run_of_key,
+)
+from streamnotify.wire.commands import (
+    AskCheck,
+    AskMonitor,
+    AskRuns,
+    DefineMonitor,
+    MergeRun,
+    NoteLoss,
+    NotifyTask,
+    SetCheck,
+    TasksCommand,
+)
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
-from streamnotify.wire.rows import Row
 from streamnotify.wire.topics import MAILBOXES, NOTIFICATION_STATUS, TASKS
 
 logger = logging.getLogger(__name__)
-
-RUN: Row[Run] = Row(b"r", Run)
-
-
-def run_key(task_name: str, task_id: str) -> str:
-    """The key of a run's row. The length in front keeps names apart whatever they contain."""
-    return f"{len(task_name)}:{task_name}:{task_id}"
-
-
-def run_of_key(key: str) -> tuple[str, str]:
-    """task_name and task_id of a run's key."""
-    length, _, rest = key.partition(":")
-    return rest[: int(length)], rest[int(length) + 1 :]
 
 
 def station(policy: TasksPolicy) -> Station:
     """The tasks station."""
     stale_runs = count()
 
-    def handle(command: MergeRun | Due, ctx: Context) -> None:
-        decision = _merge(command, ctx, policy) if isinstance(command, MergeRun) else _wake(command, ctx, policy)
+    def handle(command: TasksCommand | Due, ctx: Context) -> None:
+        decision = None
+        if isinstance(command, MergeRun):
+            decision = _merge(command, ctx, policy)
+        elif not isinstance(command, Due):
+            _MONITORING[type(command)](command, ctx)
+        elif command.row is checks.CHECK:
+            checks.make_due(command, ctx)
+        else:
+            decision = _wake(command, ctx, policy)
         if decision is None:
             return
         if decision.suppressed == SuppressionReason.STALE and next(stale_runs) == 0:
@@ -48,7 +64,18 @@ def station(policy: TasksPolicy) -> Station:
             )
         _tell(decision, ctx)
 
-    return Station("tasks", (TASKS,), handle, rows=(RUN,))
+    rows = (RUN, SIGHTING, NEWEST, definitions.DEFINITION, checks.CHECK, checks.LOST)
+    return Station("tasks", (TASKS,), handle, rows=rows)
+
+
+_MONITORING: dict[type[TasksCommand], Callable[[Any, Context], None]] = {
+    NoteLoss: checks.note_loss,
+    DefineMonitor: definitions.define,
+    SetCheck: checks.set_check,
+    AskRuns: answers.runs,
+    AskMonitor: answers.monitor,
+    AskCheck: answers.check,
+}
 
 
 def _merge(command: MergeRun, ctx: Context, policy: TasksPolicy) -> MailDecision | None:
@@ -58,6 +85,7 @@ def _merge(command: MergeRun, ctx: Context, policy: TasksPolicy) -> MailDecision
     run, decision = merge(old, update, ctx.now, policy)
     if run != old:
         ctx.put(RUN, key, run)
+        note_sighting(update.task_name, update.task_id, None if old is None else old.facts, run.facts, ctx)
         if old is None or run.wake_at != old.wake_at:
             ctx.wake(RUN, key, run.wake_at)
     return decision
@@ -68,11 +96,13 @@ def _wake(due: Due, ctx: Context, policy: TasksPolicy) -> MailDecision | None:
     if old is None:
         return None
     task_name, task_id = run_of_key(due.key)
-    run, decision = wake(task_name, task_id, old, ctx.now, policy)
+    needed = needed_until(task_name, task_id, old.facts, ctx)
+    run, decision = wake(task_name, task_id, old, ctx.now, policy, needed_until=needed)
     if run is None:
-        ctx.delete(RUN, due.key)
+        forget_run(task_name, task_id, old.facts, ctx)
     else:
         ctx.put(RUN, due.key, run)
+        note_sighting(task_name, task_id, old.facts, run.facts, ctx)
         ctx.wake(RUN, due.key, run.wake_at)
     return decision
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from streamnotify.stream.security import KafkaSecurity
-from streamnotify.wire.topics import Topic
+from streamnotify.wire.topics import TASK_EVENTS, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class EngineConfig:
         health_bind: host and port of /livez, /readyz and /metrics; None for no health server.
         session_timeout: after this silence the group gives our partitions to others.
         heartbeat: how often we tell the group that we live.
+        settle: how long events in transit get before a second counts as complete (DESIGN section 6).
+        frontier_topic: the public topic whose intake makes the frontier.
     """
 
     bootstrap_servers: str
@@ -40,6 +42,8 @@ class EngineConfig:
     health_bind: tuple[str, int] | None = None
     session_timeout: timedelta = timedelta(seconds=10)
     heartbeat: timedelta = timedelta(seconds=2)
+    settle: timedelta = timedelta(seconds=2)
+    frontier_topic: str = TASK_EVENTS.name
 
     @property
     def client(self) -> dict[str, Any]:

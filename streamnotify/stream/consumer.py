@@ -73,6 +73,8 @@ class _NoReadOffset(defaultdict[TP, Any]):
 class OrderedCommitConsumer(FaustConsumer):
     """Commits the contiguous prefix of acked messages whatever their offsets, and never polls during a seek.
 
+    Where everything delivered is acked it commits the position, which is further on by the markers of transactions.
+
     Faust's own bookkeeping assumes one offset per message: with micro-batches it commits one batch per interval, or
     past a batch that was not acked (research/faust.md rules 1 and 2). ``positions`` (set by the engine before the
     start) answers where each assigned source partition is to be read from; every position is sought.
@@ -86,6 +88,9 @@ class OrderedCommitConsumer(FaustConsumer):
 
     def __init__(self, transport: Any, callback: Callable[[Any], Awaitable[None]], *args: Any, **kwargs: Any) -> None:
         self._in_flight: defaultdict[TP, deque[int]] = defaultdict(deque)
+        self._delivered: dict[TP, int] = {}  # the last offset of each partition, since it was sought
+        self._sought: set[TP] = set()
+        self._passed_over: dict[TP, int] = {}
         self._seek_count = self._polled_at_seek = 0
 
         async def deliver(message: Any) -> None:
@@ -93,6 +98,7 @@ class OrderedCommitConsumer(FaustConsumer):
                 return  # fetched before a seek
             if self.app.topics.acks_enabled_for(message.topic):
                 self._in_flight[message.tp].append(message.offset)
+                self._delivered[message.tp] = message.offset
             await callback(message)
 
         super().__init__(transport, deliver, *args, **kwargs)
@@ -114,17 +120,56 @@ class OrderedCommitConsumer(FaustConsumer):
         flight, acked, last = self._in_flight[tp], self._acked_index[tp], None
         while flight and flight[0] in acked:
             last = flight.popleft()
+        passed_over = None if flight else self._passed_over.get(tp)
         if last is None:
-            return None
+            return passed_over
         self._acked[tp][:] = [offset for offset in self._acked[tp] if offset > last]
         self._acked_index[tp] = set(self._acked[tp])
-        return last + 1
+        return max(last + 1, passed_over or 0)
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        yield from super()._filter_tps_with_pending_acks(topics)
+        yield from (tp for tp in self._passed_over if tp not in self._acked)
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """As Faust's, and the position of partitions in which everything delivered is acked."""
+        self._passed_over = await self._look_for_passed_over()
+        return bool(await super().commit(topics, start_new_transaction))
+
+    async def _look_for_passed_over(self) -> dict[TP, int]:
+        """The position of partitions whose reader has passed over what is never delivered, and nothing else is left.
+
+        Where the log starts behind what was delivered, records have expired unread: that gap stays, to be reported.
+        """
+        count = self._seek_count
+        if not self._sought:
+            return {}
+        found = {
+            tp: position
+            for tp, (position, handed_over) in (await self._thread.positions(self._sought)).items()
+            if handed_over == self._delivered.get(tp)
+            and position > max(self._settled(tp), self._committed_offset[tp] or 0)
+        }
+        if not found:
+            return {}
+        starts = await self.earliest_offsets(*found)
+        if count != self._seek_count:
+            return {}
+        return {tp: position for tp, position in found.items() if starts[tp] <= self._settled(tp)}
+
+    def _settled(self, tp: TP) -> int:
+        """The offset after the last one delivered; where nothing was, the one that is committed."""
+        delivered = self._delivered.get(tp)
+        return (self._committed_offset[tp] or 0) if delivered is None else delivered + 1
 
     async def perform_seek(self) -> None:
         """Seek every assigned source partition to where the engine says it must go on."""
         async with self._fetch_lock:
             self._seek_count += 1  # what was fetched is stale
             self._in_flight.clear()
+            self._delivered.clear()
+            self._sought.clear()
+            self._passed_over.clear()
             self._acked.clear()
             self._acked_index.clear()
             positions = await type(self).positions(
@@ -132,6 +177,7 @@ class OrderedCommitConsumer(FaustConsumer):
             )
             self._committed_offset.update(positions)
             await self._thread.seek_wait(positions)
+            self._sought.update(positions)
 
     async def committed_offsets(self, partitions: Iterable[TP]) -> dict[TP, int | None]:
         """What the group has committed, per partition; None where it has committed nothing."""
@@ -141,6 +187,8 @@ class OrderedCommitConsumer(FaustConsumer):
         """Seek, with no poll on its way."""
         async with self._fetch_lock:
             self._seek_count += 1
+            for tp in partitions:
+                self._delivered.pop(tp, None)
             await super().seek_wait(partitions)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
@@ -149,6 +197,7 @@ class OrderedCommitConsumer(FaustConsumer):
         The group has just answered, too, which is as good as a heartbeat.
         """
         FetchingThread.on_heartbeat()
+        self._sought.clear()
         type(self).before_assignment()
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -156,6 +205,7 @@ class OrderedCommitConsumer(FaustConsumer):
         """Let go: attempts first, then what is acked is committed (Faust would forget it)."""
         await type(self).before_revocation()
         await self.commit()
+        self._sought.clear()
         for tp in revoked:
             self._in_flight.pop(tp, None)
         await super().on_partitions_revoked(revoked)
@@ -170,6 +220,9 @@ class OrderedCommitConsumer(FaustConsumer):
             return await super().wait_first(delivery, suspended)
         suspended.close()
         return WaitResults([delivery], [delivery.result()], stopped=False)
+
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: Faust's look for stuck partitions crashes on one whose offset is just being reset."""
 
     def on_buffer_full(self, tp: TP) -> None:
         """Never pause one partition: Faust would then sleep up to 1 s (research/faust.md rule 4)."""

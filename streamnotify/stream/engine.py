@@ -22,6 +22,8 @@ from streamnotify.stream.consumer import MicroBatches, OrderedCommitConsumer
 from streamnotify.stream.data_dir import discard_if_old, mark_alive
 from streamnotify.stream.faust_app import faust_app, stateful_table
 from streamnotify.stream.fetching import FetchingThread
+from streamnotify.stream.frontier import Frontier
+from streamnotify.stream.intake import Intake
 from streamnotify.stream.lanes import NO_STORE, Lanes
 from streamnotify.stream.lease import Lease
 from streamnotify.stream.metrics import HEARTBEAT_AGE, PARTITIONS_OWNED
@@ -38,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 MARK_ALIVE_EVERY = 60.0  # seconds
 LIVE_WITHIN = 15.0  # seconds without a turn of the event loop after which the process counts as stuck
+STALLED_AFTER = 300.0  # seconds after which checks that wait for the frontier are worth an operator's look
 
 
 class Engine:
@@ -56,6 +59,8 @@ class Engine:
         self.app = faust_app(config)
         self._pools: list[AttemptPool] = []
         self._background: list[Awaitable[None]] = []
+        self._frontier: Frontier | None = None
+        self._ticker: Ticker | None = None
         self.failure: BaseException | None = None
         self._stopping = False
         self._failed = asyncio.Event()
@@ -66,10 +71,20 @@ class Engine:
         return self.lease.pulse_age < LIVE_WITHIN
 
     @property
-    def ready(self) -> bool:
+    def flowing(self) -> bool:
         """Whether partitions are assigned, their state is restored, and records flow; no longer once it stops."""
         flowing = bool(self.app.tables.actives_ready) and not self.app.rebalancing
         return flowing and not self._stopping and not self._failed.is_set()
+
+    @property
+    def unready(self) -> str | None:
+        """Why this worker is not ready; None if it is."""
+        if not self.flowing:
+            return "records do not flow: partitions are not assigned, their state is not restored, or the engine ends"
+        if self._frontier is not None and self._frontier.age > STALLED_AFTER:
+            topic = self._config.frontier_topic
+            return f"{topic} has not been taken in up to now for {self._frontier.age:.0f} s: checks of monitors wait"
+        return None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; then finish what is under way and leave the group.
@@ -140,12 +155,21 @@ class Engine:
                 clock,
             )
             self._agent(station, lanes)
+        self._ticker = Ticker(self.ownership, writer, config, clock)
         self._background = [
             self.lease.keep_pulse(),
-            Ticker(self.ownership, writer, config, clock).run(),
+            self._ticker.run(),
             topic_ids.watch(admin, ids, self._stations),
             self._watch(),
         ]
+        if any(topic.name == config.frontier_topic for station in self._stations for topic in station.inputs):
+            self._frontier = self._frontier_for(self._ticker, clock)
+            self._background.append(self._frontier.run())
+
+    def _frontier_for(self, ticker: Ticker, clock: BrokerClock) -> Frontier:
+        config = self._config
+        intake = Intake(f"{config.topic_prefix}{config.frontier_topic}", config)
+        return Frontier(intake, clock, config.settle, self._commit, ticker.advance, lambda: any(self.ownership))
 
     def _agent(self, station: Station, lanes: Lanes) -> None:
         names = [self._config.topic_name(topic) for topic in station.inputs]
@@ -165,9 +189,16 @@ class Engine:
         cast(Any, self.app.transport).Consumer = OrderedCommitConsumer
 
     def _chunk_done(self, partition: OwnedPartition, chunk: Chunk) -> None:
+        if self._ticker is not None:
+            self._ticker.on_chunk(partition, chunk)
         for pool in self._pools:
             if pool.station is partition.station:
                 pool.on_chunk(partition, chunk)
+
+    async def _commit(self) -> None:
+        """Commit what has been taken in, now and not at the next interval."""
+        if self.flowing:
+            await self.app.consumer.commit()
 
     async def _suspend_attempts(self) -> None:
         for pool in self._pools:
@@ -180,7 +211,7 @@ class Engine:
             if time.monotonic() - marked > MARK_ALIVE_EVERY:
                 mark_alive(self._config.data_dir)
                 marked = time.monotonic()
-            was_flowing, flowing, owned = flowing, self.ready, len(list(self.ownership))
+            was_flowing, flowing, owned = flowing, self.flowing, len(list(self.ownership))
             if flowing:
                 for pool in self._pools:
                     pool.resume()

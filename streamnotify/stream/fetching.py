@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import aiokafka
@@ -35,6 +35,7 @@ class FetchingThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start the aiokafka consumer and hook into it before anything is assigned."""
         self._passed_on: tuple[Any, Any] = (None, None)
+        self._handed_over: dict[TP, int] = {}  # the last offset of each partition, since it was sought
         replace_aiokafkas_records()
         await super().on_start()
         consumer = self._ensure_consumer()
@@ -44,6 +45,27 @@ class FetchingThread(AIOKafkaConsumerThread):
     async def committed(self, tp: TP) -> int | None:
         """What the group has committed on a partition, None if nothing."""
         return await self.call_thread(self._ensure_consumer().committed, tp)  # type: ignore[no-any-return]  # untyped
+
+    async def positions(self, partitions: Iterable[TP]) -> dict[TP, tuple[int, int | None]]:
+        """Where each assigned partition is read on, and the last offset it has handed over since it was sought.
+
+        The two belong together: between them lie only markers of transactions, records that were compacted away, or
+        records that expired unread.
+        """
+        return await self.call_thread(self._positions, set(partitions))  # type: ignore[no-any-return]  # untyped
+
+    async def _positions(self, partitions: set[TP]) -> dict[TP, tuple[int, int | None]]:
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        states = {tp: assignment.state_value(tp) for tp in partitions & assignment.tps} if assignment else {}
+        return {
+            tp: (state.position, self._handed_over.get(tp)) for tp, state in states.items() if state.has_valid_position
+        }
+
+    async def _seek_wait(self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
+        for tp in partitions:
+            self._handed_over.pop(tp, None)
+        await super()._seek_wait(consumer, partitions)
 
     def _watch_heartbeats(self, coordinator: Any) -> None:
         beat = coordinator._do_heartbeat
@@ -60,7 +82,9 @@ class FetchingThread(AIOKafkaConsumerThread):
         self, consumer: Any, active_partitions: Any, timeout: float | None = None, max_records: int | None = None
     ) -> Any:
         self._pass_on_pauses(consumer, active_partitions)
-        return await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+        fetched = await super()._fetch_records(consumer, active_partitions, timeout=timeout, max_records=max_records)
+        self._handed_over.update((tp, records[-1].offset) for tp, records in fetched.items())
+        return fetched
 
     def _pass_on_pauses(self, consumer: Any, active_partitions: Any) -> None:
         """Faust's pause edits only its own set: aiokafka would go on fetching our changelogs, and block on them."""

@@ -20,8 +20,8 @@ class HealthServer:
     """Answers health checks from a thread of its own, so that a stuck event loop shows.
 
     Args:
-        live: whether the event loop beats; asked, as ``ready``, in the server's thread.
-        ready: whether partitions are assigned, restored and flowing.
+        live: whether the event loop beats; asked, as ``unready``, in the server's thread.
+        unready: why the worker is not ready, None if it is.
         host: address to bind.
         port: port to bind, or the next free one after it; 0 for any.
 
@@ -29,9 +29,9 @@ class HealthServer:
         SettingsError: at start, if there is no such address here, or no port of it is free.
     """
 
-    def __init__(self, live: Callable[[], bool], ready: Callable[[], bool], host: str, port: int) -> None:
+    def __init__(self, live: Callable[[], bool], unready: Callable[[], str | None], host: str, port: int) -> None:
         self._live = live
-        self._ready = ready
+        self._unready = unready
         self._host = host
         self._port = port
 
@@ -49,8 +49,8 @@ class HealthServer:
             live = self._live()
             return (200 if live else 503), "text/plain", b"ok\n" if live else b"the event loop is stuck\n"
         if path == "/readyz":
-            ready = self._ready()
-            return (200 if ready else 503), "text/plain", b"ready\n" if ready else b"not ready\n"
+            why = self._unready()
+            return (503, "text/plain", f"not ready: {why}\n".encode()) if why else (200, "text/plain", b"ready\n")
         if path == "/metrics":
             return 200, CONTENT_TYPE_LATEST, generate_latest()
         return 404, "text/plain", b"try /livez, /readyz or /metrics\n"

@@ -34,6 +34,9 @@ class Store(Protocol):
     def scan(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys from ``start`` (included) up to ``stop`` (excluded), in order, with their values."""
 
+    def scan_back(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The same keys, the last first."""
+
 
 class Emission(NamedTuple):
     """A record to be sent before the chunk's state is persisted."""
@@ -48,10 +51,11 @@ class Emission(NamedTuple):
 class Layer:
     """Changed rows, emissions and started attempts on top of something that can be read."""
 
-    __slots__ = ("below", "emissions", "rows", "size", "started")
+    __slots__ = ("below", "emissions", "ordered", "rows", "size", "started")
 
     def __init__(self, below: Layer | Store) -> None:
         self.below = below
+        self.ordered: set[bytes] = set()  # the keys of ordered rows that are in ``rows``: few, where those are many
         self.rows: dict[bytes, bytes | None] = {}
         self.emissions: list[Emission] = []
         self.started: list[tuple[str, int]] = []
@@ -76,11 +80,19 @@ class Layer:
             return False
         self.size = size
         self.rows.update(above.rows)
+        if above.ordered:
+            self.ordered |= above.ordered
         if above.emissions:
             self.add_emissions(above.emissions)
         if above.started:
             self.started += above.started
         return True
+
+    def scan_back(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """As the store's, with what this layer has changed."""
+        below = self.below.scan_back(start, stop)
+        mine = sorted((key for key in self.ordered if start <= key < stop), reverse=True)
+        return _overlaid(below, mine, self.rows) if mine else below
 
     def add_emissions(self, emissions: list[Emission]) -> None:
         """Append emissions, in their order."""
@@ -133,6 +145,7 @@ class RecordContext(Layer):
     def begin(self, offset: int, now_ms: int | None) -> None:
         """Forget what lies here and serve the record at ``offset``: one context serves a chunk's records in turn."""
         self.rows = {}
+        self.ordered = set()
         self.emissions = []
         self.started = []
         self.size = 0
@@ -152,17 +165,27 @@ class RecordContext(Layer):
         data = self.rows[stored] if stored in self.rows else self.below.read(stored)
         return None if data is None else row.decode(data)
 
+    def scan(self, row: Row[T], start: str, stop: str) -> Iterator[tuple[str, T]]:
+        """See Context."""
+        for key, data in self.scan_back(row.key(start), row.key(stop)):
+            yield key[1:].decode(), row.decode(data)
+
     def put(self, row: Row[T], key: str, value: T) -> None:
         """See Context."""
         stored, data = row.kind + key.encode(), row.encode(value)
         self.rows[stored] = data
+        if row.ordered:
+            self.ordered.add(stored)
         self.size += len(stored) + len(data) + ROW_OVERHEAD
         if self.size > CHUNK_BYTES:
             self._refuse()
 
     def delete(self, row: Row[T], key: str) -> None:
         """See Context."""
-        self.write(row.key(key), None)
+        stored = row.key(key)
+        self.write(stored, None)
+        if row.ordered:
+            self.ordered.add(stored)
 
     def wake(self, row: Row[T], key: str, at: datetime | None, *, waits_for: WaitsFor = WaitsFor.BROKER) -> None:
         """See Context."""
@@ -188,3 +211,27 @@ class RecordContext(Layer):
 
     def _refuse(self) -> None:
         raise BadRecord(f"its changes take more than {CHUNK_BYTES} bytes; a record must fit into one chunk")
+
+
+def _overlaid(
+    below: Iterator[tuple[bytes, bytes]], changed: list[bytes], rows: dict[bytes, bytes | None]
+) -> Iterator[tuple[bytes, bytes]]:
+    """Rows in descending order, with those of ``changed`` (descending too) in place of what lies below."""
+    at = 0
+    for key, value in below:
+        while at < len(changed) and changed[at] > key:
+            yield from _present(changed[at], rows)
+            at += 1
+        if at < len(changed) and changed[at] == key:
+            yield from _present(key, rows)
+            at += 1
+        else:
+            yield key, value
+    for key in changed[at:]:
+        yield from _present(key, rows)
+
+
+def _present(key: bytes, rows: dict[bytes, bytes | None]) -> Iterator[tuple[bytes, bytes]]:
+    value = rows[key]
+    if value is not None:
+        yield key, value

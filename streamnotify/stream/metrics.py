@@ -18,3 +18,9 @@ RESTORE_SECONDS = Gauge("streamnotify_state_restore_seconds", "Time the last res
 ATTEMPTS_OPEN = Gauge("streamnotify_attempts_waiting", "Attempts waiting for a free place in the pool.", ["station"])
 PARTITIONS_OWNED = Gauge("streamnotify_partitions_owned", "Partitions of stateful stations owned by this worker.")
 HEARTBEAT_AGE = Gauge("streamnotify_heartbeat_age_seconds", "Time since the group coordinator last answered.")
+FRONTIER_AGE = Gauge(
+    "streamnotify_frontier_age_seconds", "How long ago the last second ended up to which task-events has been taken in."
+)
+NOTES_VOIDED = Counter(
+    "streamnotify_frontier_notes_voided_total", "Times the broker did not tell where task-events ends."
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from faust.types import TP
 
@@ -12,6 +13,7 @@ from streamnotify.stations.context import Station
 from streamnotify.stream import dead_letters
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.consumer import OrderedCommitConsumer
+from streamnotify.stream.layers import Emission
 from streamnotify.stream.metrics import LOST
 from streamnotify.stream.partitions import Ownership
 from streamnotify.stream.writer import Writer
@@ -27,6 +29,7 @@ class Positions:
         self._ownership = ownership
         self._writer = writer
         self._stations = {config.topic_name(topic): station for station in stations for topic in station.inputs}
+        self._untold: set[TP] = set()  # partitions of which records were lost, and how old they were is not known yet
 
     async def of(self, consumer: OrderedCommitConsumer, assigned: set[TP]) -> Mapping[TP, int]:
         """The offset to go on at, per assigned source partition.
@@ -71,4 +74,20 @@ class Positions:
             logger.error("lost %d..%d of %s[%d]: expired before they were read", expected, start - 1, *tp)
             LOST.labels(tp.topic).inc(start - expected)
             await self._writer.emit([dead_letters.expired(station, tp, expected, start - 1)], tp.partition, None)
+            self._untold.add(tp)
+            if start == end:
+                await self.tell_loss(tp, datetime.now(UTC))
         return start
+
+    async def tell_loss(self, tp: TP, until: datetime) -> None:
+        """If records of the partition were lost, tell those concerned; nothing published from ``until`` on was."""
+        if tp not in self._untold:
+            return
+        self._untold.discard(tp)
+        loss = self._stations[tp.topic].loss
+        if loss is None:
+            return
+        topic, command = loss(until)
+        emission = Emission(topic, None, topic.encode(command), [])
+        for number in range(self._config.partitions):
+            await self._writer.emit([emission], number, None)

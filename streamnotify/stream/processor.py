@@ -139,7 +139,7 @@ class Processor:
         tick.origin.fired = {clock: wakes.last_key(clock, ms) for clock, ms in until.items()}
         stands = True
         for clock, key in islice(due, WAKES_PER_TICK):
-            layer, stands = self._fire(record, key, tick)
+            layer, stands = self._fire(record, key, until[clock], tick)
             if not tick.absorb(layer):
                 break
             fired[clock] = key
@@ -148,10 +148,10 @@ class Processor:
         tick.origin.fired = fired
         return stands
 
-    def _fire(self, record: Record, key: bytes, tick: RecordContext) -> tuple[RecordContext, bool]:
+    def _fire(self, record: Record, key: bytes, reached_ms: int, tick: RecordContext) -> tuple[RecordContext, bool]:
         """The layer of one due wake, and whether its verdict would be the same another time."""
         layer = RecordContext(tick, tick.origin)
-        if tick.read(key) is None:
+        if tick.rows.get(key, b"") is None:  # a chunk begins with the tick, so nothing else has touched it
             return layer, True  # an earlier wake of this tick has moved or cancelled it
         at_ms, row_key = wakes.parse_due_key(key)
         for attempt in TRIES:
@@ -160,7 +160,7 @@ class Processor:
             if layer.read(row_key) is None:
                 return layer, True
             try:
-                due = Due(self._rows[row_key[:1]], row_key[1:].decode(), datetime.fromtimestamp(at_ms / 1000, UTC))
+                due = Due(self._rows[row_key[:1]], row_key[1:].decode(), _instant(at_ms), _instant(reached_ms))
                 self._station.handle(due, layer)
             except EngineFailure:
                 raise
@@ -182,6 +182,12 @@ class Processor:
         logger.warning("%s dead-letters %s: %s", self._station.name, _position(record), failure)
         context.begin(record.offset, context.origin.now_ms)
         context.emissions.append(dead_letters.emission(self._station, record, failure, attempts, self._identity))
+        for topic, key, told in failure.told if isinstance(failure, BadRecord) else ():
+            context.emit(topic, key, told)
+
+
+def _instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _mark(record: Record) -> tuple[str, bytes]:

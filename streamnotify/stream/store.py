@@ -71,6 +71,22 @@ class PartitionStore:
         except Exception as exc:
             raise EngineFailure(f"state cannot be read: {exc}") from exc
 
+    def scan_back(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The same rows, the last first.
+
+        Raises:
+            EngineFailure: if the disk cannot be read.
+        """
+        try:
+            iterator = self._db.iter()
+            iterator.seek_for_prev(stop)
+            while iterator.valid() and (key := iterator.key()) >= start:
+                if key < stop:
+                    yield key, iterator.value()
+                iterator.prev()
+        except Exception as exc:
+            raise EngineFailure(f"state cannot be read: {exc}") from exc
+
     def write(self, batch: rocksdict.WriteBatch, offset: int) -> None:
         """Write a batch and, in the same step, the changelog offset it corresponds to.
 

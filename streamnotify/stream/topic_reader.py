@@ -1,4 +1,4 @@
-"""Reads topics from their start without belonging to a group: for commands that show what lies on them."""
+"""Reads topics without belonging to a group: for commands that show what lies on them, or what comes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from streamnotify.stream.security import KafkaSecurity
 
 logger = logging.getLogger(__name__)
 
+_PAUSE_S = 0.1  # before asking again for what the cluster does not know yet
+
 
 class TopicReader:
     """A reader of whole topics; as a context manager it is closed at the end of the block.
@@ -24,6 +26,7 @@ class TopicReader:
         topics: their names on the broker.
         security: how we prove ourselves.
         timeout: how long the cluster may stay silent.
+        only_new: begin with what is added from now on, not at the start.
 
     Raises:
         EngineFailure: if the cluster does not answer.
@@ -37,6 +40,7 @@ class TopicReader:
         security: KafkaSecurity | None = None,
         *,
         timeout: timedelta = timedelta(seconds=15),
+        only_new: bool = False,
     ) -> None:
         self._servers = bootstrap_servers
         self._timeout_s = timeout.total_seconds()
@@ -51,7 +55,7 @@ class TopicReader:
             logger=logger,
         )
         self._partitions = [
-            TopicPartition(topic, partition, OFFSET_BEGINNING)
+            TopicPartition(topic, partition, self._end_of(topic, partition) if only_new else OFFSET_BEGINNING)
             for topic in topics
             for partition in self._partitions_of(topic)
         ]
@@ -99,6 +103,18 @@ class TopicReader:
         message = self._consumer.poll(self._timeout_s)
         found = message is not None and message.error() is None and message.offset() == offset
         return message if found else None
+
+    def _end_of(self, topic: str, partition: int) -> int:
+        """Asked for now: librdkafka's own "end" is looked up only when it first fetches."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                _, end = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=self._timeout_s)
+                return end
+            except KafkaException as error:  # also while a partition is without a leader: just created, or moving
+                if time.monotonic() > deadline:
+                    raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
+                time.sleep(_PAUSE_S)
 
     def _partitions_of(self, topic: str) -> list[int]:
         try:

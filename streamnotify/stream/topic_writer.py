@@ -17,17 +17,19 @@ logger = logging.getLogger(__name__)
 def publish(
     bootstrap_servers: str,
     topic: str,
-    records: Iterable[tuple[str | None, bytes]],
+    records: Iterable[tuple[str | None, bytes | None]],
     security: KafkaSecurity | None = None,
     *,
     timeout: timedelta = timedelta(seconds=10),
 ) -> None:
     """Publish records (key, value) and wait for the cluster's word on each.
 
+    A key's records go where Kafka's own producers and the engine put them.
+
     Args:
         bootstrap_servers: ``host:port,...``.
         topic: its name on the broker.
-        records: in the order they are to lie in, within each partition.
+        records: in the order they are to lie in, within each partition; value None removes the key.
         security: how we prove ourselves.
         timeout: how long the cluster may take for all of them.
 
@@ -40,6 +42,7 @@ def publish(
         {
             "bootstrap.servers": bootstrap_servers,
             "enable.idempotence": True,
+            "partitioner": "murmur2_random",
             "delivery.timeout.ms": timeout // timedelta(milliseconds=1),
             "message.max.bytes": 3 * 1024 * 1024,
             "allow.auto.create.topics": False,

@@ -53,7 +53,7 @@ async def _run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
         loop.add_signal_handler(number, stop.set)
     engine = Engine(stations, config)
     if config.health_bind is not None:
-        HealthServer(lambda: engine.live, lambda: engine.ready, *config.health_bind).start()
+        HealthServer(lambda: engine.live, lambda: engine.unready, *config.health_bind).start()
     running = asyncio.ensure_future(engine.run(stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)

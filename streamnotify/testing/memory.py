@@ -58,6 +58,10 @@ class MemoryStore:
         """See Store."""
         return ((key, self.rows[key]) for key in sorted(key for key in self.rows if start <= key < stop))
 
+    def scan_back(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """See Store."""
+        return reversed(list(self.scan(start, stop)))
+
     def get(self, row: Row[T], key: str) -> T | None:
         """A station's row; see Rows."""
         data = self.read(row.key(key))

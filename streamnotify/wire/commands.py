@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
+from streamnotify.domain.alerts import AlertNotification, CheckResult, HealthNotification, LateCheck
 from streamnotify.domain.delivery import AttemptResult, OutgoingMail
+from streamnotify.domain.monitors import Monitor, TaskCheck
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.domain.runs import RunUpdate
+from streamnotify.domain.schedule import Schedule
 from streamnotify.domain.suppression import Evidence
 
 
@@ -14,6 +19,61 @@ class MergeRun(msgspec.Struct, frozen=True, array_like=True, tag="merge_run"):
     """ingest -> tasks: merge this into the state of the run it names."""
 
     update: RunUpdate
+
+
+class NoteLoss(msgspec.Struct, frozen=True, array_like=True, tag="note_loss"):
+    """The engine -> every partition of tasks: events published before ``until`` are lost, nobody knows which."""
+
+    until: datetime
+
+
+class DefineMonitor(msgspec.Struct, frozen=True, array_like=True, tag="define_monitor"):
+    """monitors -> tasks, keyed by the monitor's name: this is its definition now; None: there is no such monitor."""
+
+    name: str
+    monitor: Monitor | None
+
+
+class SetCheck(msgspec.Struct, frozen=True, array_like=True, tag="set_check"):
+    """tasks -> tasks, keyed by task_name: a monitor checks the task so from now on; ``check`` None: no longer.
+
+    ``phase`` is where an interval is counted from.
+    """
+
+    monitor: str
+    task_name: str
+    check: TaskCheck | None
+    schedule: Schedule
+    phase: datetime
+
+
+class AskRuns(msgspec.Struct, frozen=True, array_like=True, tag="ask_runs"):
+    """Anybody -> tasks, keyed by task_name: which of its runs do checks see that look back to ``since``?"""
+
+    question: str
+    task_name: str
+    since: datetime
+    limit: int
+
+
+class AskMonitor(msgspec.Struct, frozen=True, array_like=True, tag="ask_monitor"):
+    """Anybody -> tasks, keyed by the monitor's name: what is its definition?"""
+
+    question: str
+    name: str
+
+
+class AskCheck(msgspec.Struct, frozen=True, array_like=True, tag="ask_check"):
+    """Anybody -> tasks, keyed by task_name: how does the task's check stand, and what would it find now?
+
+    ``check`` None: the one the monitor has. ``notify``: record and mail what is found, as a due check would.
+    """
+
+    question: str
+    monitor: str
+    task_name: str
+    check: TaskCheck | None = None
+    notify: bool = False
 
 
 class NotifyTask(msgspec.Struct, frozen=True, array_like=True, tag="notify_task"):
@@ -25,6 +85,39 @@ class NotifyTask(msgspec.Struct, frozen=True, array_like=True, tag="notify_task"
 
     notification: TaskNotification
     mailbox: str | None = None
+
+
+class NotifyAlert(msgspec.Struct, frozen=True, array_like=True, tag="notify_alert"):
+    """tasks -> mailboxes, keyed by the recipient's mailbox: tell somebody about a monitored task."""
+
+    alert: AlertNotification
+
+
+class TellSuperusers(msgspec.Struct, frozen=True, array_like=True, tag="tell_superusers"):
+    """tasks -> mailboxes, keyed by ``@superusers``: a check's monitor names nobody, so tell them, and record it."""
+
+    result: CheckResult
+    alert: AlertNotification
+
+
+class ReportLateCheck(msgspec.Struct, frozen=True, array_like=True, tag="report_late_check"):
+    """tasks -> mailboxes, keyed by ``@superusers``: an outage of ours held this check up."""
+
+    late: LateCheck
+
+
+class NotifyHealth(msgspec.Struct, frozen=True, array_like=True, tag="notify_health"):
+    """mailboxes -> mailboxes, keyed by a superuser's mailbox: tell them about an outage of ours."""
+
+    health: HealthNotification
+
+
+class SetSuperuser(msgspec.Struct, frozen=True, array_like=True, tag="set_superuser"):
+    """directory -> mailboxes, keyed by ``@superusers``: a user's address as a superuser; None: is none (any more)."""
+
+    user_id: str
+    email: str | None
+    name: str | None = None
 
 
 class DeliverMail(msgspec.Struct, frozen=True, array_like=True, tag="deliver_mail"):
@@ -51,7 +144,46 @@ class RecordFeedback(msgspec.Struct, frozen=True, array_like=True, tag="record_f
     evidence: Evidence
 
 
-# A union with one member stays a union once a later part adds the next; msgspec wants the members tagged for that.
-TasksCommand = MergeRun
-MailboxesCommand = NotifyTask
+class RunSeen(msgspec.Struct, frozen=True, array_like=True):
+    """A run as checks see it. ``at`` is its start, or when it was queued or submitted if it has not started."""
+
+    task_id: str
+    at: datetime
+    status: str
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    context_model: str | None = None
+    context_type: str | None = None
+    organization_id: str | None = None
+
+
+class RunsAnswer(msgspec.Struct, frozen=True, array_like=True, tag="runs"):
+    """The runs asked for, newest first; ``more``: there are older ones within the time asked for."""
+
+    question: str
+    runs: tuple[RunSeen, ...]
+    more: bool = False
+
+
+class MonitorAnswer(msgspec.Struct, frozen=True, array_like=True, tag="monitor"):
+    """The definition asked for; None: there is no such monitor."""
+
+    question: str
+    monitor: Monitor | None
+
+
+class CheckAnswer(msgspec.Struct, frozen=True, array_like=True, tag="check"):
+    """How a check stands. ``now`` is what it finds now; None: no such check. ``last_verdict`` and ``next_due`` are
+    None for a check that is not on a schedule, or was never made."""
+
+    question: str
+    now: CheckResult | None
+    last_verdict: str | None = None
+    last_checked_at: datetime | None = None
+    next_due: datetime | None = None
+
+
+TasksCommand = MergeRun | NoteLoss | DefineMonitor | SetCheck | AskRuns | AskMonitor | AskCheck
+MailboxesCommand = NotifyTask | NotifyAlert | TellSuperusers | ReportLateCheck | NotifyHealth | SetSuperuser
 OutboxCommand = DeliverMail | RecordResult | RecordFeedback
+Answer = RunsAnswer | MonitorAnswer | CheckAnswer

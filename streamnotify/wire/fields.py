@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import enum
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 NAME_LENGTH = 255  # characters, of names and ids
@@ -35,6 +38,25 @@ class _Identifier:
             custom_error_type="identifier",
             custom_error_message=f"a string of {length} {NAME_LENGTH} characters or an integer is allowed",
         )
+
+
+class AnyCase:
+    """Lets a JSON Schema accept every name of an enum in any letter case, as parsing does."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __get_pydantic_core_schema__(self, source: type[enum.StrEnum], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.enum_schema(source, list(source), sub_type="str")
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        proper = handler(schema)
+        return proper | {"anyOf": [{"enum": proper.pop("enum")}, {"pattern": _any_case(self._names)}]}
+
+
+def _any_case(names: Iterable[str]) -> str:
+    words = ("".join(f"[{letter.upper()}{letter.lower()}]" for letter in name) for name in sorted(names))
+    return f"^({'|'.join(words)})$"
 
 
 def digits(number: int) -> str:

@@ -24,12 +24,13 @@ class Row(Generic[T]):
         type_: what the row holds; anything msgspec can encode, a frozen dataclass of ``domain`` as a rule.
         version: layout number, written first. Raise it when fields change and give ``upcasts`` the old one.
         upcasts: per old version a function from the decoded old array (without the version) to the value.
+        ordered: whether stations read the kind in key order (``Context.scan``).
 
     Raises:
         ValueError: if ``kind`` is not one printable byte.
     """
 
-    __slots__ = ("_from_array", "_to_array", "_typed", "_upcasts", "_version", "kind", "type")
+    __slots__ = ("_from_array", "_to_array", "_typed", "_upcasts", "_version", "kind", "ordered", "type")
 
     def __init__(
         self,
@@ -38,11 +39,13 @@ class Row(Generic[T]):
         *,
         version: int = 1,
         upcasts: dict[int, Callable[[list[Any]], T]] | None = None,
+        ordered: bool = False,
     ) -> None:
         if len(kind) != 1 or not 0x20 < kind[0] < 0x7F:
             raise ValueError(f"kind: one printable ASCII byte is allowed, not {kind!r}")
         self.kind = kind
         self.type = type_
+        self.ordered = ordered
         self._version = version
         self._upcasts = upcasts or {}
         if dataclasses.is_dataclass(type_):

@@ -12,12 +12,18 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from streamnotify.wire.feedback import NotificationFeedback
+from streamnotify.wire.monitor_config import MonitorConfig
+from streamnotify.wire.monitor_result import MonitorResult
 from streamnotify.wire.notification_status import NotificationStatus
 from streamnotify.wire.task_event import TaskEvent
+from streamnotify.wire.user import User
 
 MODELS: dict[str, type[BaseModel]] = {
     "task-events": TaskEvent,
+    "monitor-configs": MonitorConfig,
+    "users": User,
     "notification-feedback": NotificationFeedback,
+    "monitor-results": MonitorResult,
     "notification-status": NotificationStatus,
 }
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -3,40 +3,18 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, ConfigDict, Field
 
 from streamnotify.domain.status import STATUS_NAMES, Status
-from streamnotify.wire.fields import Address, Count, Instant, Name, OptionalId, RequiredId, Seconds, Text
+from streamnotify.wire.fields import Address, AnyCase, Count, Instant, Name, OptionalId, RequiredId, Seconds, Text
 from streamnotify.wire.reading import read_json
 
 MOST_OUTCOMES = 10  # in `on`; there are three, but saying one twice does no harm
 
 # Types are checked, not converted; unknown fields are kept only to find misspelt ones among them.
 _OPEN = ConfigDict(strict=True, extra="allow", frozen=True)
-
-
-class _AnyCase:
-    """Lets a JSON Schema accept every name of an enum in any letter case, as parsing does."""
-
-    def __init__(self, *names: str) -> None:
-        self._names = names
-
-    def __get_pydantic_core_schema__(self, source: type[enum.StrEnum], handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.enum_schema(source, list(source), sub_type="str")
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        proper = handler(schema)
-        return proper | {"anyOf": [{"enum": proper.pop("enum")}, {"pattern": _any_case(self._names)}]}
-
-
-def _any_case(names: Iterable[str]) -> str:
-    words = ("".join(f"[{letter.upper()}{letter.lower()}]" for letter in name) for name in sorted(names))
-    return f"^({'|'.join(words)})$"
 
 
 class MailOn(enum.StrEnum):
@@ -63,7 +41,7 @@ class NotifyOptions(BaseModel):
     subject_template: Text | None = Field(default=None, description='Such as "{task_name} - {status.title()}".')
     email: Address | None = Field(default=None, description="Who is told if there is no user_id.")
     name: Name | None = Field(default=None, description="The recipient's name.")
-    on: list[Annotated[MailOn, _AnyCase("success", "failure", "cancelled")]] | None = Field(
+    on: list[Annotated[MailOn, AnyCase("success", "failure", "cancelled")]] | None = Field(
         default=None, max_length=MOST_OUTCOMES, description="The outcomes that are mailed; default success and failure."
     )
     urgent: bool | None = Field(default=None, description="true: never waits for a digest.")
@@ -119,7 +97,7 @@ class TaskEvent(BaseModel):
     model_config = ConfigDict(**_OPEN, title="task-events")
 
     task_name: RequiredId = Field(description="The definition that ran.")
-    status: Annotated[Status, _AnyCase(*STATUS_NAMES)] = Field(
+    status: Annotated[Status, AnyCase(*STATUS_NAMES)] = Field(
         description="The run's status, in any letter case, or Celery's name for it."
     )
     task_id: OptionalId | None = Field(default=None, description="The run; default: each such event is one of its own.")

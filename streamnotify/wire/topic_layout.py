@@ -21,6 +21,7 @@ INTERNAL_BYTES = 2 * MIB  # a chunk's one record batch: 800 KB as counted by the
 EVENT_RETENTION = timedelta(days=7)
 INTERNAL_RETENTION = timedelta(days=14)  # DESIGN 3.13
 OUTPUT_RETENTION = timedelta(days=30)
+ANSWER_RETENTION = timedelta(hours=1)  # whoever asked waits for seconds
 TOMBSTONE_RETENTION = timedelta(days=7)  # state older than half of this is rebuilt (DESIGN 3.8)
 
 _STATEFUL_STATIONS = ("tasks", "mailboxes", "deliveries")
@@ -83,11 +84,11 @@ def _public(prefix: str, partitions: int) -> list[_Declared]:
     """SPEC section 2, row by row."""
     declared: list[_Declared] = [
         (topics.TASK_EVENTS.name, partitions, Partitions.GROWS, _deleted(EVENT_RETENTION, PUBLIC_BYTES)),
-        ("monitor-configs", 1, Partitions.ONE, _directory()),
-        ("users", partitions, Partitions.KEPT, _directory()),
+        (topics.MONITOR_CONFIGS.name, 1, Partitions.ONE, _directory()),
+        (topics.USERS.name, partitions, Partitions.KEPT, _directory()),
         ("user-preferences", partitions, Partitions.KEPT, _directory()),
         (topics.NOTIFICATION_FEEDBACK.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
-        ("monitor-results", partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
+        (topics.MONITOR_RESULTS.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
         (topics.NOTIFICATION_STATUS.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
         (topics.DEAD_LETTERS.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, DEAD_LETTER_BYTES)),
     ]
@@ -108,6 +109,12 @@ def _internal(app: str, partitions: int) -> list[_Declared]:
         *(
             (f"{app}-{topic.name}", partitions, Partitions.EXACT, commands)
             for topic in (topics.TASKS, topics.MAILBOXES, topics.OUTBOX)
+        ),
+        (
+            f"{app}-{topics.ANSWERS.name}",
+            1,
+            Partitions.ONE,
+            {**_deleted(ANSWER_RETENTION, INTERNAL_BYTES), "segment.ms": _ms(ANSWER_RETENTION)},
         ),
         *((f"{app}-{station}-changelog", partitions, Partitions.EXACT, changelog) for station in _STATEFUL_STATIONS),
     ]

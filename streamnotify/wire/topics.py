@@ -43,6 +43,9 @@ def _internal(name: str, union: Any) -> Topic:
 
 
 TASK_EVENTS = Topic("task-events", internal=False, encode=_json)
+MONITOR_CONFIGS = Topic("monitor-configs", internal=False, encode=_json)
+MONITOR_RESULTS = Topic("monitor-results", internal=False, encode=_json)
+USERS = Topic("users", internal=False, encode=_json)
 NOTIFICATION_FEEDBACK = Topic("notification-feedback", internal=False, encode=_json)
 NOTIFICATION_STATUS = Topic("notification-status", internal=False, encode=_json)
 DEAD_LETTERS = Topic("dead-letters", internal=False, encode=bytes)
@@ -50,3 +53,4 @@ DEAD_LETTERS = Topic("dead-letters", internal=False, encode=bytes)
 TASKS = _internal("tasks", commands.TasksCommand)
 MAILBOXES = _internal("mailboxes", commands.MailboxesCommand)
 OUTBOX = _internal("outbox", commands.OutboxCommand)
+ANSWERS = _internal("answers", commands.Answer)

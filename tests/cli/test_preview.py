@@ -5,23 +5,25 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from streamnotify.devtools.samples import SAMPLES
+from streamnotify.devtools.samples import samples_of
 from tests.cli.running import streamnotify
+
+TEMPLATES = ("task_completion", "test_execution_summary", "task_status_alert", "task_status_recovery", "service_health")
 
 
 def test_every_template_is_shown_with_every_sample(tmp_path: Path) -> None:
     shown = streamnotify("preview", "gallery", directory=tmp_path)
     gallery = tmp_path / "gallery"
-    assert (shown.exit_code, shown.stdout) == (0, f"{2 * len(SAMPLES)} mails, 0 with faults: gallery/index.html\n")
+    titles = [f"{template} · {name}" for template in TEMPLATES for name in samples_of(template)]
+    assert (shown.exit_code, shown.stdout) == (0, f"{len(titles)} mails, 0 with faults: gallery/index.html\n")
     assert "FRONTEND_URL is not set" in shown.stderr
     page = (gallery / "index.html").read_text()
-    for template in ("task_completion", "test_execution_summary"):
-        for name in SAMPLES:
-            assert f"<h2>{template} · {name}</h2>" in page
+    for title in titles:
+        assert f"<h2>{title}</h2>" in page
     linked = re.findall(r'(?:src|href)="([^"#]+)"', page)
-    assert len(linked) >= 2 * len(SAMPLES) * 5
+    assert len(linked) >= len(titles) * 5
     assert all((gallery / name).is_file() for name in linked)
-    assert page.count("Subject: ") == 2 * len(SAMPLES)
+    assert page.count("Subject: ") == len(titles)
     assert "Hello John Doe," in page
     assert "✓ Lint: no faults" in page
 

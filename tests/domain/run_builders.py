@@ -21,9 +21,16 @@ def at(seconds: float) -> datetime:
 
 
 def an_update(
-    status: Status, seconds: float = 0, *, attempt: int = 1, final: bool = True, event_id: str = "e1", **fields: Any
+    status: Status,
+    seconds: float = 0,
+    *,
+    task_id: str = "run-1",
+    attempt: int = 1,
+    final: bool = True,
+    event_id: str = "e1",
+    **fields: Any,
 ) -> RunUpdate:
-    """An event of run ``run-1`` of ``nightly-report`` that occurred ``seconds`` after T0, as ``fields`` say."""
+    """An event of a run of ``nightly-report`` that occurred ``seconds`` after T0, as ``fields`` say."""
     rank = status.rank
     if rank == Rank.ENDED and not final:
         rank = Rank.ATTEMPT_ENDED
@@ -32,4 +39,4 @@ def an_update(
     step = Step(attempt, rank, status, at(seconds), event_id, **{k: fields.pop(k) for k in _STEP if k in fields})
     times = {k: fields.pop(k) for k in _TIMES if k in fields}
     details = (Details(at(seconds), event_id, **fields),) if fields else ()
-    return update_from_event("nightly-report", "run-1", step, details=details, **times)
+    return update_from_event("nightly-report", task_id, step, details=details, **times)

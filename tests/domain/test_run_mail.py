@@ -189,3 +189,10 @@ def test_an_objects_keys_become_variables_and_nulls_never_do(result: str | None,
 )
 def test_reserved_keys_of_a_result_never_become_variables(name: str) -> None:
     assert template_variables(f'{{"{name}": "x", "mine": 1}}') == {"mine": 1}
+
+
+@pytest.mark.parametrize("kind", ["task_status_alert", "task_status_recovery", "service_health", "notification_digest"])
+def test_no_publisher_can_claim_a_kind_that_has_rights_of_its_own(kind: str) -> None:
+    """The wanted template is unknown to the renderer then, which says so."""
+    decision = decided(an_update(COMPLETED, notify=ANN._replace(template=kind)))
+    assert (decision.notification.kind, decision.notification.template) == ("task_completion", kind)

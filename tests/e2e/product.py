@@ -17,12 +17,13 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from confluent_kafka import Message, Producer
+from confluent_kafka import OFFSET_END, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from streamnotify.devtools.kafka import EmbeddedKafka
 from streamnotify.devtools.kafka.broker import free_port
 from streamnotify.domain.runs import Run
-from streamnotify.stations.tasks import RUN, run_of_key
+from streamnotify.stations.run_rows import RUN, run_of_key
 from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.wire.topic_layout import DEAD_LETTER_BYTES, layouts
@@ -144,10 +145,29 @@ class Product(WorkerProcesses):
         distinct = {headers_of(record)["sn-id"]: record.value() for record in self.records("notification-status")}
         return [json.loads(value or b"null") for value in distinct.values()]
 
+    def results(self) -> list[dict[str, Any]]:
+        """The distinct records on monitor-results, in the order the checks were due."""
+        distinct = {headers_of(record)["sn-id"]: record.value() for record in self.records("monitor-results")}
+        return sorted(
+            (json.loads(value or b"null") for value in distinct.values()), key=lambda each: each["check_time"]
+        )
+
+    def monitor(self, name: str, tasks: dict[str, Any], **fields: Any) -> None:
+        """Put a monitor's record and wait until it is acked."""
+        self.publish({"name": name, "tasks": tasks} | fields, key=name, topic="monitor-configs")
+        self.flush()
+
     def dead_letters(self) -> list[tuple[bytes | None, dict[str, str]]]:
         """The distinct dead letters: value and headers."""
         letters = {headers_of(record)["sn-id"]: record for record in self.records("dead-letters")}
         return [(record.value(), headers_of(record)) for record in letters.values()]
+
+    def expire(self, topic: str) -> None:
+        """Delete every record of a topic, as retention does."""
+        ends = [TopicPartition(f"{self.prefix}{topic}", number, OFFSET_END) for number in range(PARTITIONS)]
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})  # it must outlive what it has promised
+        for deleted in admin.delete_records(ends).values():
+            deleted.result()
 
     def runs(self) -> dict[tuple[str, str], Run]:
         """The state of every run, as the changelog of the tasks station has it."""

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from streamnotify.devtools.mail_lint import faults
-from streamnotify.devtools.samples import NOW, RECIPIENT, sample
+from streamnotify.devtools.samples import NOW, RECIPIENT, sample, sample_mail, samples_of
+from streamnotify.render.alert_variables import OF_ALERTS, OF_HEALTH
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.renderer import Renderer
 from streamnotify.render.variables import DECLARED
@@ -32,6 +33,16 @@ def test_the_example_template_renders_with_a_result_that_has_its_names(tmp_path:
     assert all(fault.startswith("the text part lacks") for fault in faults(html_of(mail), text_of(mail)))
 
 
+def test_the_example_alert_renders_and_has_its_own_words(tmp_path: Path) -> None:
+    source = re.findall(r"```jinja\n(.*?)```", PAGE, re.DOTALL)[1]
+    (tmp_path / "task_status_alert.html").write_text(source)
+    for name in samples_of("task_status_alert"):
+        mail = sample_mail(Renderer(POLICY, tmp_path), name, "task_status_alert")
+        assert mail.problems == ()
+        assert "On call: Sam, https://wiki.example.com/monitoring" in words(html_of(mail))
+        assert all(fault.startswith("the text part lacks") for fault in faults(html_of(mail), text_of(mail)))
+
+
 def test_the_example_brand_is_valid(tmp_path: Path) -> None:
     source = re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)
     assert source
@@ -43,5 +54,5 @@ def test_the_example_brand_is_valid(tmp_path: Path) -> None:
 
 def test_every_variable_and_template_is_listed() -> None:
     listed = set(re.findall(r"`(\w+)`", PAGE))
-    assert set(DECLARED) | {"brand", "unsubscribe_url", "subject"} <= listed
+    assert {*DECLARED, *OF_ALERTS, *OF_HEALTH} | {"brand", "unsubscribe_url", "subject"} <= listed
     assert set(Renderer(POLICY).library.names()) <= listed

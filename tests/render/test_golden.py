@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from streamnotify.devtools.mail_views import parts
-from streamnotify.devtools.samples import NOW, RECIPIENT, SAMPLES, sample
+from streamnotify.devtools.samples import sample_mail, samples_of
 from streamnotify.render.policy import Brand, RenderPolicy
 from streamnotify.render.renderer import RenderedMail, Renderer
 from tests.conftest import Golden
@@ -20,23 +20,24 @@ POLICY = RenderPolicy(
     unsubscribe_mailto="unsubscribe@mail.example.com",
 )
 RENDERER = Renderer(POLICY)
-TEMPLATES = ("task_completion", "test_execution_summary")
+OF_TASKS = ("task_completion", "test_execution_summary")
+TEMPLATES = (*OF_TASKS, "task_status_alert", "task_status_recovery", "service_health")
+MAILS = [(template, name) for template in TEMPLATES for name in samples_of(template)]
 
 
 def mail(template: str, name: str) -> RenderedMail:
     """The mail of a sample."""
-    return RENDERER.task_mail(sample(name, template), RECIPIENT, NOW)
+    return sample_mail(RENDERER, name, template)
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize(("template", "name"), MAILS)
 def test_the_mail_is_the_expected_one(template: str, name: str, golden: Golden) -> None:
     for suffix, text in zip(("headers", "txt", "html"), parts(mail(template, name).content), strict=True):
         golden(f"{template}.{name}.{suffix}", text.encode())
 
 
 @pytest.mark.parametrize("name", ["success", "failure", "cyrillic", "emoji", "bare"])
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", OF_TASKS)
 def test_the_mail_is_the_expected_one_to_the_byte(template: str, name: str, golden: Golden) -> None:
     golden(f"{template}.{name}.eml", mail(template, name).content)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamnotify.devtools import browser, mail_views
-from streamnotify.devtools.samples import NOW, RECIPIENT, SAMPLES, sample
+from streamnotify.devtools.samples import sample_mail, samples_of
 from streamnotify.render.policy import Brand, RenderPolicy
 from streamnotify.render.renderer import Renderer
 from tests.render.reading import html_of
@@ -29,9 +29,9 @@ def a_browser() -> None:
         pytest.skip(f"whether the mails fit a phone was not looked at: {error}")
 
 
-@pytest.mark.parametrize("template", ["task_completion", "test_execution_summary"])
+@pytest.mark.parametrize("template", RENDERER.library.names())
 def test_no_mail_is_wider_than_a_phone_with_or_without_its_style(template: str) -> None:
-    pages = [html_of(RENDERER.task_mail(sample(name, template), RECIPIENT, NOW)) for name in SAMPLES]
+    pages = [html_of(sample_mail(RENDERER, name, template)) for name in samples_of(template)]
     views = [mail_views.light(page) for page in pages] + [mail_views.stripped(page) for page in pages]
     found = browser.sizes(views, PHONE)
     assert [width for width, _ in found] == [PHONE] * len(views)

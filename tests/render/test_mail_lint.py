@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamnotify.devtools.mail_lint import faults
-from streamnotify.devtools.samples import NOW, RECIPIENT, SAMPLES, sample
+from streamnotify.devtools.samples import NOW, RECIPIENT, sample, sample_mail, samples_of
 from streamnotify.render.policy import Brand, RenderPolicy
 from streamnotify.render.renderer import Renderer
 from tests.render.reading import html_of, text_of
@@ -21,10 +21,12 @@ GOOD = Renderer(RICH).task_mail(sample("failure", "test_execution_summary"), REC
 
 
 @pytest.mark.parametrize("policy", [PLAIN, RICH], ids=["plain", "rich"])
-@pytest.mark.parametrize("template", ["task_completion", "test_execution_summary"])
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [(template, name) for template in Renderer(PLAIN).library.names() for name in samples_of(template)],
+)
 def test_the_shipped_templates_have_no_faults(name: str, template: str, policy: RenderPolicy) -> None:
-    mail = Renderer(policy).task_mail(sample(name, template), RECIPIENT, NOW)
+    mail = sample_mail(Renderer(policy), name, template)
     assert faults(html_of(mail), text_of(mail)) == []
 
 

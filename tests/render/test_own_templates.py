@@ -167,6 +167,16 @@ def test_a_changed_file_counts_after_a_restart(tmp_path: Path) -> None:
     assert text_of(renderer.task_mail(a_notification(), "ann@example.com", NOW)).strip() == "before"
 
 
+def test_the_digest_names_the_templates_that_are_used(tmp_path: Path) -> None:
+    shipped = Renderer(POLICY).library.digest()
+    assert Renderer(POLICY).library.digest("acme") == shipped
+    put(tmp_path, organizations__acme__task_completion_dot_txt="acme")
+    first = Renderer(POLICY, tmp_path).library
+    assert first.digest() == first.digest("other") == shipped != first.digest("acme")
+    put(tmp_path, organizations__acme__task_completion_dot_txt="changed")
+    assert Renderer(POLICY, tmp_path).library.digest("acme") not in (shipped, first.digest("acme"))
+
+
 def test_an_organization_has_its_brand(tmp_path: Path) -> None:
     brand = {"name": "ACME", "colour": "#ffcc00", "logo": "https://acme.example/l.png", "footer": "ACME Ltd"}
     put(tmp_path, organizations__acme__brand_dot_json=json.dumps(brand))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -48,6 +48,10 @@ class FakeContext:
         data = self.rows.get(row.key(key))
         return None if data is None else row.decode(data)
 
+    def scan(self, row: Row[T], start: str, stop: str) -> Iterator[tuple[str, T]]:
+        keys = sorted((key for key in self.rows if row.key(start) <= key < row.key(stop)), reverse=True)
+        return ((key[1:].decode(), row.decode(self.rows[key])) for key in keys)
+
     def put(self, row: Row[T], key: str, value: T) -> None:
         self.rows[row.key(key)] = row.encode(value)
 
@@ -79,5 +83,5 @@ class FakeContext:
             del self.wakes[row.key(key)]
             self.now = max(self.now, at)
             if row.key(key) in self.rows:
-                station.handle(Due(row, key, at), self)
+                station.handle(Due(row, key, at, self.now), self)
         self.now = max(self.now, now)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from streamnotify.domain.delivery import AttemptResult, Delivery, DeliveryPolicy, DeliveryState, Outcome, OutgoingMail
@@ -16,7 +18,7 @@ from streamnotify.smtp.sender import Sender
 from streamnotify.stations.context import Attempt
 from streamnotify.stations.deliveries import LEDGER, MAIL, performer, station
 from streamnotify.wire.commands import DeliverMail, RecordResult
-from streamnotify.wire.topics import NOTIFICATION_STATUS
+from streamnotify.wire.topics import NOTIFICATION_STATUS, OUTBOX
 from tests.smtp.a_mail import CONTENT, a_policy, lease_held
 from tests.smtp.a_mail import a_mail as any_mail
 from tests.smtp.relays import ScriptedRelay, a_relay
@@ -50,15 +52,15 @@ class DeliveryContext(FakeContext):
         return self.get(LEDGER, "n1")
 
 
-def a_mail(created_at: datetime = NOW) -> OutgoingMail:
+def a_mail(created_at: datetime = NOW, **fields: Any) -> OutgoingMail:
     """A mail to Ann made at ``created_at``."""
-    return any_mail(created_at=created_at, expires_at=created_at + MAX_AGE)
+    return any_mail(created_at=created_at, expires_at=created_at + MAX_AGE, **fields)
 
 
-def arrived(created_at: datetime = NOW) -> DeliveryContext:
+def arrived(created_at: datetime = NOW, **fields: Any) -> DeliveryContext:
     """The context after a mail has come in."""
     ctx = DeliveryContext()
-    STATION.handle(DeliverMail(a_mail(created_at)), ctx)
+    STATION.handle(DeliverMail(a_mail(created_at, **fields)), ctx)
     return ctx
 
 
@@ -95,6 +97,89 @@ def test_an_accepted_mail_is_recorded_logged_and_its_bytes_dropped(caplog: pytes
         (logging.INFO, "Task completion email sent successfully to ann@example.com for task run-1")
     ]
     assert ctx.get(MAIL, "n1") is None
+
+
+ALERT: dict[str, Any] = {
+    "kind": "task_status_alert",
+    "monitor": "Reports",
+    "task_id": "Reports/nightly-report/2024-01-15T14:30:00Z",
+}
+HEALTH: dict[str, Any] = {"kind": "service_health", "task_name": None, "task_id": None}
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent", "failed"),
+    [
+        (
+            {},
+            "Task completion email sent successfully to ann@example.com for task run-1",
+            "Failed to send task completion email to ann@example.com: refused 550 no",
+        ),
+        (
+            # A publisher may name any template, which is then the kind.
+            {"kind": "task_status_alert"},
+            "Task completion email sent successfully to ann@example.com for task run-1",
+            "Failed to send task completion email to ann@example.com: refused 550 no",
+        ),
+        (
+            ALERT,
+            "Task status alert sent successfully to ann@example.com for task nightly-report",
+            "Failed to send task status alert to ann@example.com: refused 550 no",
+        ),
+        (
+            ALERT | {"kind": "task_status_recovery"},
+            "Task status alert sent successfully to ann@example.com for task nightly-report",
+            "Failed to send task status alert to ann@example.com: refused 550 no",
+        ),
+        (
+            HEALTH,
+            "Service health email sent successfully to ann@example.com",
+            "Failed to send service health email to ann@example.com: refused 550 no",
+        ),
+    ],
+)
+def test_the_log_says_what_kind_of_mail_was_sent_or_not(
+    fields: dict[str, Any], sent: str, failed: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    arrived(**fields).result(Outcome.SENT)
+    arrived(**fields).result(Outcome.PERMANENT_MESSAGE, reason="refused", code=550, text="no")
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (logging.INFO, sent),
+        (logging.ERROR, failed),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "about"), [({}, " for task run-1"), (ALERT, " for task nightly-report"), (HEALTH, "")]
+)
+def test_the_log_says_which_mail_has_expired(
+    fields: dict[str, Any], about: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrived(NOW - MAX_AGE, **fields)
+    assert caplog.messages == [f"Email to ann@example.com{about} expired: not delivered by 2024-01-15 14:31:00 UTC"]
+
+
+def test_the_statuses_of_an_alert_name_its_monitor() -> None:
+    ctx = arrived(**ALERT)
+    ctx.result(Outcome.SENT)
+    assert [status["monitor"] for status in ctx.statuses] == ["Reports"]
+    assert [status["task_id"] for status in ctx.statuses] == [ALERT["task_id"]]
+
+
+def test_a_mail_kept_by_the_last_release_is_still_sent() -> None:
+    """Its row and its command had no monitor."""
+    mail = a_mail()
+    *fields, monitor = (getattr(mail, field.name) for field in dataclasses.fields(mail))
+    assert monitor is None
+    ctx = arrived()
+    ctx.rows[MAIL.key("n1")] = msgspec.msgpack.encode((1, *fields))
+    assert ctx.get(MAIL, "n1") == mail
+    ctx.result(Outcome.SENT)
+    assert [status["status"] for status in ctx.statuses] == ["sent"]
+    old = {field.name: getattr(mail, field.name) for field in dataclasses.fields(mail) if field.name != "monitor"}
+    assert OUTBOX.decode is not None
+    assert OUTBOX.decode(msgspec.msgpack.encode(("deliver_mail", old))) == DeliverMail(mail)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

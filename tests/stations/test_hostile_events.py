@@ -20,6 +20,7 @@ from streamnotify.domain.run_steps import IngestPolicy, TasksPolicy
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.renderer import Renderer
 from streamnotify.stations import deliveries, ingest, mailboxes, tasks
+from streamnotify.stations.mailing import MailboxPolicy
 from streamnotify.testing.memory import MemoryEngine
 from streamnotify.wire import dead_letter
 from streamnotify.wire.topics import DEAD_LETTERS, TASK_EVENTS
@@ -60,7 +61,7 @@ class Product:
             (
                 ingest.station(IngestPolicy()),
                 tasks.station(TasksPolicy()),
-                mailboxes.station(mailboxes.MailboxPolicy(), Renderer(RenderPolicy(sender="notify@example.com"))),
+                mailboxes.station(MailboxPolicy(), Renderer(RenderPolicy(sender="notify@example.com"))),
                 deliveries.station(DeliveryPolicy(), self.relay),
             )
         )

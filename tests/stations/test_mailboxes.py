@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from streamnotify.domain.alerts import ALERT, RECOVERY
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.renderer import Renderer
 from streamnotify.stations.context import Station
-from streamnotify.stations.mailboxes import HELD, MailboxPolicy, station
-from streamnotify.wire.commands import DeliverMail, NotifyTask
+from streamnotify.stations.mailboxes import HELD, station
+from streamnotify.stations.mailing import MailboxPolicy
+from streamnotify.wire.commands import DeliverMail, NotifyAlert, NotifyTask
 from streamnotify.wire.topics import MAILBOXES, NOTIFICATION_STATUS, OUTBOX
 from tests.render.a_notification import a_notification
+from tests.stations.an_alert import an_alert
 from tests.stations.fake_context import NOW, FakeContext
 
 RENDERER = Renderer(RenderPolicy("noreply@example.com"))
@@ -25,6 +29,13 @@ def told(notification: TaskNotification, mailboxes: Station = STATION) -> FakeCo
     """What the station does with a notification."""
     ctx = FakeContext()
     mailboxes.handle(NotifyTask(notification), ctx)
+    return ctx
+
+
+def alerted(mailboxes: Station = STATION, email: str | None = "ann@example.com", **fields: Any) -> FakeContext:
+    """What the station does with an alert."""
+    ctx = FakeContext()
+    mailboxes.handle(NotifyAlert(an_alert(email, **fields)), ctx)
     return ctx
 
 
@@ -150,3 +161,68 @@ def test_handling_a_record_again_gives_the_same_bytes() -> None:
     assert [OUTBOX.encode(command) for _, command in first.to(OUTBOX)] == [
         OUTBOX.encode(command) for _, command in second.to(OUTBOX)
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "subject"),
+    [
+        ({}, "[ALERT] nightly-report Has Not Executed"),
+        ({"current_status": "Stopped"}, "[ALERT] nightly-report Status Check Failed"),
+        ({"kind": RECOVERY, "current_status": "Completed"}, "[RESOLVED] nightly-report Status Check Passed"),
+    ],
+)
+def test_an_alert_is_accepted_once_and_rendered_into_the_outbox(fields: dict[str, Any], subject: str) -> None:
+    alert = an_alert("Ann@example.com", organization_id="org-a", urgent=True, **fields)
+    ctx = FakeContext()
+    STATION.handle(NotifyAlert(alert), ctx)
+    [(key, command)] = ctx.to(OUTBOX)
+    mail = command.mail
+    assert (key, mail.to, mail.subject) == ("ann@example.com", "Ann@example.com", subject)
+    assert mail.content == RENDERER.alert_mail(alert, "Ann@example.com", NOW).content
+    assert (mail.kind, mail.monitor, mail.task_name, mail.task_id) == (
+        alert.kind,
+        "Reports",
+        "nightly-report",
+        "Reports/nightly-report/2024-01-15T14:30:00Z",
+    )
+    assert (mail.urgent, mail.organization_id, mail.created_at) == (True, "org-a", NOW)
+    about = {
+        "notification_id": alert.notification_id,
+        "kind": alert.kind,
+        "monitor": "Reports",
+        "task_name": "nightly-report",
+        "task_id": mail.task_id,
+        "organization_id": "org-a",
+        "to": "Ann@example.com",
+        "at": "2024-01-15T14:31:00Z",
+    }
+    assert ctx.to(NOTIFICATION_STATUS) == [
+        (alert.notification_id, about | {"status": "accepted"}),
+        (alert.notification_id, about | {"status": "queued", "subject": subject, "message_id": mail.message_id}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("email", "reason"),
+    [
+        (None, "no_recipient"),
+        ("ann@", "invalid_address"),
+        ("ann@example.com\r\nBcc: eve@example.com", "invalid_address"),
+        ("u1@eu.placeholder.rhesis.ai", "placeholder_address"),
+    ],
+)
+def test_an_alert_that_can_reach_nobody_is_suppressed_with_a_reason(email: str | None, reason: str) -> None:
+    ctx = alerted(email=email)
+    assert statuses(ctx) == [("accepted", None), ("suppressed", reason)]
+    assert ctx.to(OUTBOX) == []
+
+
+def test_without_smtp_settings_alerts_are_suppressed_too() -> None:
+    ctx = alerted(station(MailboxPolicy(), None))
+    assert statuses(ctx) == [("accepted", None), ("suppressed", "smtp_not_configured")]
+    assert ctx.to(OUTBOX) == []
+
+
+def test_an_alert_handled_again_gives_the_same_bytes() -> None:
+    first, second = ([OUTBOX.encode(command) for _, command in alerted(kind=ALERT).to(OUTBOX)] for _ in range(2))
+    assert first == second

@@ -13,11 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from streamnotify.domain.notifications import notification_id
 from streamnotify.domain.run_steps import FORGETTING_SLACK, TasksPolicy
-from streamnotify.domain.runs import Notify, Run
+from streamnotify.domain.runs import Notify, Run, RunContext
 from streamnotify.domain.status import Status
 from streamnotify.stations import tasks
 from streamnotify.stations.context import Due, Station
-from streamnotify.stations.tasks import RUN, run_key, run_of_key
+from streamnotify.stations.run_rows import NEWEST_KEPT, RUN, SIGHTING, run_key, run_of_key
 from streamnotify.wire.commands import MergeRun, NotifyTask
 from streamnotify.wire.topics import MAILBOXES, NOTIFICATION_STATUS
 from tests.domain.run_builders import an_update
@@ -129,13 +129,37 @@ def test_a_run_of_ordinary_length_sets_one_wake_for_all_its_events(station: Stat
         ctx.now = NOW + timedelta(minutes=number)
         merge(station, ctx, status, number)
     assert ctx.wakes_set == 1
+
+
+def test_a_run_is_forgotten_when_its_time_is_up_and_a_newer_one_is_there(station: Station, ctx: FakeContext) -> None:
+    merge(station, ctx, COMPLETED)
+    ctx.now = NOW + timedelta(days=2)
+    merge(station, ctx, COMPLETED, 2 * 86400, task_id="run-2")
     ctx.advance(station, NOW + TasksPolicy().run_retention + FORGETTING_SLACK)
+    assert ctx.get(RUN, KEY) is None
+    assert ctx.get(RUN, run_key("nightly-report", "run-2")) is not None
+    assert ctx.wakes_set == 2
+    assert len(ctx.rows) == 3  # the newer run, where it is found, and that it is the newest
+
+
+@pytest.mark.parametrize("fields", [{}, {"context": RunContext(type="Hourly")}, {"organization_id": "org-a"}])
+def test_the_newest_run_of_each_context_is_kept_for_the_widest_window(
+    fields: dict[str, Any], station: Station, ctx: FakeContext
+) -> None:
+    """A monitor may look back 35 days."""
+    merge(station, ctx, COMPLETED, **fields)
+    ctx.now = NOW + timedelta(days=2)
+    merge(station, ctx, COMPLETED, 2 * 86400, task_id="run-2", context=RunContext(type="Daily"))
+    ctx.advance(station, NOW + timedelta(days=34, hours=23))
+    assert ctx.get(RUN, KEY) is not None
+    ctx.advance(station, NOW + timedelta(days=35, hours=1))
+    assert ctx.get(RUN, KEY) is None
+    ctx.advance(station, NOW + timedelta(days=38))
     assert ctx.rows == {}
-    assert ctx.wakes_set == 1
 
 
 def test_a_wake_for_a_run_that_is_gone_is_nothing(station: Station, ctx: FakeContext) -> None:
-    station.handle(Due(RUN, KEY, NOW), ctx)
+    station.handle(Due(RUN, KEY, NOW, NOW), ctx)
     assert (ctx.rows, ctx.emitted) == ({}, [])
 
 
@@ -198,12 +222,18 @@ class Life(RuleBasedStateMachine):
         keep = self.policy.run_retention if before.is_over else self.policy.silent_retention
         if now < before.seen_at + keep and before.presumed_end_at is None:
             assert self.row() is not None, "forgotten too early"
-        if now >= self.heard_at + self.policy.silent_retention + self.policy.run_retention + FORGETTING_SLACK:
-            assert self.row() is None, "never forgotten"
+        kept = max(self.policy.silent_retention, NEWEST_KEPT)
+        if now >= self.heard_at + kept + self.policy.run_retention + FORGETTING_SLACK:
+            assert self.ctx.rows == {}, "never forgotten"
 
     @invariant()
     def nobody_is_told_twice(self) -> None:
         assert len(statuses(self.ctx)) - self.mails_before <= 1
+
+    @invariant()
+    def checks_find_the_run_at_one_place(self) -> None:
+        sightings = [key for key in self.ctx.rows if key[:1] == SIGHTING.kind]
+        assert len(sightings) == (self.row() is not None)
 
     @invariant()
     def every_run_has_its_wake(self) -> None:

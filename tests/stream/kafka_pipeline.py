@@ -83,6 +83,10 @@ class KafkaPipeline(WorkerProcesses):
         if count:
             self.expected[key] += int(more.get("n", 1))
 
+    def publish(self, key: str, *, partition: int | None = None, **more: Any) -> None:
+        """Publish a number on ``numbers``, which is what the frontier looks at; flush() waits for it."""
+        self._produce(f"{self.name}.numbers", pipeline.number(key, **more), None, partition)
+
     def put_bytes(self, value: bytes | None, *, partition: int | None = None) -> None:
         """Publish a raw value on ``numbers``."""
         self._produce(f"{self.name}.numbers", value, None, partition)

@@ -117,7 +117,7 @@ async def run(config: EngineConfig, report: Path) -> None:
     running = asyncio.ensure_future(engine.run(asyncio.Event()))
     while not running.done():
         await asyncio.sleep(0.1)
-        if engine.ready and heard["heartbeats"] >= 2:
+        if engine.flowing and heard["heartbeats"] >= 2:
             seen = {**heard, "caches": len(heard["caches"]), **look_at(engine)}
             await asyncio.to_thread(report.write_text, json.dumps(seen))
             heard["heartbeats"] = -1_000_000

@@ -3,13 +3,16 @@
 ``splitter`` (stateless, folds) reads the public topic ``numbers`` (``{"key": ..., "n": ...}``); ``counter`` and
 ``summer`` are stateful. A number ``{"key": k, "poison": ...}`` fails in various ways; ``{"key": k, "wake_in": s}`` puts
 the key to sleep (one that begins with ``sleepless`` fails when it wakes up), ``cancel`` cancels that, ``forget`` drops
-the sleeping row; ``{"key": k, "attempt": true}`` has an attempt made; ``size`` writes a row of so many bytes; ``say``
-has it said when the number was counted.
+the sleeping row; ``{"key": k, "check_in": s}`` has it said what was counted and is remembered of the key when the
+frontier is so far; ``{"key": k, "attempt": true}`` has an attempt made; ``size`` writes a row of so many bytes; ``say``
+has it said when the number was counted; ``remember`` keeps a number, ``forgotten`` drops one, ``recall`` says those in
+a range, the last first; ``slow`` keeps the splitter busy for so many seconds.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,7 +20,7 @@ from typing import Any
 import msgspec
 
 from streamnotify.errors import BadRecord
-from streamnotify.stations.context import Attempt, Context, Due, Folding, Performer, Record, Station
+from streamnotify.stations.context import Attempt, Context, Due, Folding, Performer, Record, Station, WaitsFor
 from streamnotify.wire.rows import Row
 from streamnotify.wire.topics import Topic
 
@@ -34,6 +37,11 @@ class Add(msgspec.Struct, frozen=True, array_like=True, tag="add"):
     forget: bool = False
     size: int = 0
     say: bool = False
+    check_in: float | None = None
+    slow: float = 0
+    remember: int | None = None
+    forgotten: int | None = None
+    recall: tuple[int, int] | None = None
 
 
 class Performed(msgspec.Struct, frozen=True, array_like=True, tag="performed"):
@@ -58,6 +66,8 @@ SLEEP = Row(b"s", float)
 TOTAL = Row(b"t", int)
 PERFORMED = Row(b"p", int)
 BIG = Row(b"b", str)
+CHECK = Row(b"f", float)
+REMEMBERED = Row(b"a", int, ordered=True)
 
 
 def split(record: Record, ctx: Context) -> None:
@@ -68,22 +78,26 @@ def split(record: Record, ctx: Context) -> None:
         raise BadRecord(f"no JSON: {exc}") from exc
     if "key" not in add:
         raise BadRecord("is missing", field="key")
+    time.sleep(add.get("slow", 0))
     ctx.emit(COUNTS, add["key"], Add(**add))
 
 
 def combine(a: Add, b: Add) -> Add | None:
     """Fold plain numbers only."""
-    plain = all(add == Add(add.key, add.n) for add in (a, b))
+    plain = all(add == Add(add.key, add.n, slow=add.slow) for add in (a, b))
     return Add(a.key, a.n + b.n) if plain else None
 
 
 def count(command: Any, ctx: Context) -> None:
     """Count a key, pass every number on, and do what the number asks for."""
+    if isinstance(command, Due) and command.row is CHECK:
+        _check(command, ctx)
+        return
     if isinstance(command, Due):
         if command.key.startswith("sleepless"):
             raise RuntimeError(f"{command.key} will not wake up")
         ctx.delete(SLEEP, command.key)
-        ctx.emit(OUT, command.key, {"woke": command.key, "at": command.at.timestamp(), "now": ctx.now.timestamp()})
+        ctx.emit(OUT, command.key, {"woke": command.key, **_instants(command, ctx)})
         return
     if isinstance(command, Performed):
         ctx.put(PERFORMED, command.key, (ctx.get(PERFORMED, command.key) or 0) + 1)
@@ -95,7 +109,32 @@ def count(command: Any, ctx: Context) -> None:
     ctx.emit(SUMS, command.key, Add(command.key, command.n))
 
 
+def _check(due: Due, ctx: Context) -> None:
+    ctx.delete(CHECK, due.key)
+    remembered = [n for _, n in ctx.scan(REMEMBERED, f"{due.key}/", f"{due.key}0")]
+    count = ctx.get(COUNT, due.key)
+    ctx.emit(OUT, due.key, {"checked": due.key, "count": count, "remembered": remembered, **_instants(due, ctx)})
+
+
+def _instants(due: Due, ctx: Context) -> dict[str, float]:
+    return {"at": due.at.timestamp(), "reached": due.reached.timestamp(), "now": ctx.now.timestamp()}
+
+
+def _keep(command: Add, ctx: Context) -> None:
+    if command.size:
+        ctx.put(BIG, command.key, "x" * command.size)
+    if command.remember is not None:
+        ctx.put(REMEMBERED, f"{command.key}/{command.remember:04}", command.remember)
+    if command.forgotten is not None:
+        ctx.delete(REMEMBERED, f"{command.key}/{command.forgotten:04}")
+    if command.recall is not None:
+        start, stop = (f"{command.key}/{n:04}" for n in command.recall)
+        found = [list(row) for row in ctx.scan(REMEMBERED, start, stop)]
+        ctx.emit(OUT, command.key, {"recalled": command.key, "found": found})
+
+
 def _obey(command: Add, ctx: Context) -> None:
+    _keep(command, ctx)
     if command.poison == "bug":
         raise RuntimeError("this record always fails")
     if command.poison == "bad":
@@ -105,14 +144,15 @@ def _obey(command: Add, ctx: Context) -> None:
     if command.wake_in is not None:
         ctx.put(SLEEP, command.key, command.wake_in)
         ctx.wake(SLEEP, command.key, ctx.now + timedelta(seconds=command.wake_in))
+    if command.check_in is not None:
+        ctx.put(CHECK, command.key, command.check_in)
+        ctx.wake(CHECK, command.key, ctx.now + timedelta(seconds=command.check_in), waits_for=WaitsFor.FRONTIER)
     if command.cancel:
         ctx.wake(SLEEP, command.key, None)
     if command.forget:
         ctx.delete(SLEEP, command.key)
     if command.attempt:
         ctx.start(command.key, 1)
-    if command.size:
-        ctx.put(BIG, command.key, "x" * command.size)
     if command.say:
         ctx.emit(OUT, command.key, {"counted": command.key, "now": ctx.now.timestamp()})
 
@@ -137,7 +177,7 @@ def stations(performer: Performer | None = None) -> tuple[Station, ...]:
             "counter",
             (COUNTS,),
             count,
-            rows=(COUNT, SLEEP, TOTAL, PERFORMED, BIG),
+            rows=(COUNT, SLEEP, TOTAL, PERFORMED, BIG, CHECK, REMEMBERED),
             performer=performer or Performer(perform, at_once=2),
         ),
         Station("summer", (SUMS,), add_up, rows=(COUNT,)),

@@ -160,6 +160,45 @@ def test_a_wake_that_fails_is_dead_lettered_and_the_others_come(engine: Contract
     assert bad in engine.rows("counter", SLEEP)
 
 
+def test_a_wake_that_waits_for_the_frontier_is_told_how_far_that_has_come(engine: Contract) -> None:
+    """``Due.reached``: at its time or after it, and not after the time of the tick (DESIGN section 6)."""
+    key = engine.key("a")
+    engine.number(key, check_in=0.5)
+    engine.until(lambda: engine.said("checked", key) != [])
+    [said] = engine.said("checked", key)
+    assert said["at"] <= said["reached"] <= said["now"]
+    assert said["count"] == 1
+    engine.pass_seconds(1.5)
+    assert len(engine.said("checked", key)) == 1
+
+
+def test_a_wake_that_waits_for_the_broker_is_told_its_time(engine: Contract) -> None:
+    """``Due.reached`` is ``ctx.now`` then."""
+    key = engine.key("a")
+    engine.add(key, wake_in=0.2)
+    engine.until(lambda: engine.said("woke", key) != [])
+    [said] = engine.said("woke", key)
+    assert said["reached"] == said["now"] >= said["at"]
+
+
+def test_rows_are_scanned_from_the_last_to_the_first_and_each_record_sees_what_came_before(engine: Contract) -> None:
+    """``Context.scan``: what is persisted, what the same chunk has put and deleted, and what this record has put."""
+    key, other = engine.key("a"), engine.key("b")
+    for n in (3, 1, 9, 5):
+        engine.add(key, remember=n)
+    engine.add(other, remember=4)
+    engine.settled(key, other)
+    for n in (4, 2, 7):
+        engine.add(key, remember=n)
+    engine.add(key, forgotten=3)
+    engine.add(key, forgotten=7)
+    engine.add(key, remember=6, recall=(2, 9))
+    engine.add(key, recall=(0, 2))
+    engine.until(lambda: len(engine.said("recalled", key)) == 2)
+    found = [each["found"] for each in engine.said("recalled", key)]
+    assert found == [[[f"{key}/{n:04}", n] for n in (6, 5, 4, 2)], [[f"{key}/0001", 1]]]
+
+
 def test_an_attempt_is_performed_and_its_result_handled_once(engine: Contract) -> None:
     """The result comes back as a record on the station's own topic."""
     key, marker = engine.key("a"), engine.key("marker")

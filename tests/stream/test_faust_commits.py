@@ -39,6 +39,17 @@ class FakeThread:
 
     def __init__(self) -> None:
         self.sought: Mapping[TP, int] = {}
+        self.position = 0
+        self.handed_over: int | None = None
+        self.log_start = 0
+
+    async def positions(self, partitions: set[TP]) -> dict[TP, tuple[int, int | None]]:
+        """Where reading has come to, and the last offset handed over."""
+        return dict.fromkeys(partitions, (self.position, self.handed_over))
+
+    async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
+        """Where the logs start."""
+        return dict.fromkeys(partitions, self.log_start)
 
     async def seek_wait(self, positions: Mapping[TP, int]) -> None:
         """Remember where reading is to go on."""
@@ -247,6 +258,91 @@ def test_what_is_acked_is_committed_before_partitions_are_given_up(monkeypatch: 
 
     assert asyncio.run(scenario(OrderedCommitConsumer)) == ["attempts end", "commit 6"]
     assert asyncio.run(scenario(FaustConsumer)) == []
+
+
+class Scene:
+    """A partition sought to offset 5, and what its consumer commits."""
+
+    def __init__(self, consumer: Any) -> None:
+        self.consumer = consumer
+        self.thread: FakeThread = consumer._thread
+        self.commits: list[int] = []
+        consumer.app._producer = SimpleNamespace(flush=nothing)
+        consumer._commit = self._note
+
+    async def _note(self, offsets: Mapping[TP, int]) -> bool:
+        self.commits += offsets.values()
+        return True
+
+    async def deliver(self, offset: int) -> Message:
+        """Deliver what was handed over."""
+        message = Message(offset)
+        await self.consumer.callback(message)
+        return message
+
+    async def commit(self, *, position: int, handed_over: int | None) -> int | None:
+        """What is committed while reading has come to ``position``, None if nothing."""
+        self.thread.position, self.thread.handed_over = position, handed_over
+        before = len(self.commits)
+        await self.consumer.commit()
+        return self.commits[-1] if len(self.commits) > before else None
+
+
+async def scene_at_5(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """A consumer that was told to go on at 5."""
+
+    async def positions(_: Any, assigned: set[TP]) -> dict[TP, int]:
+        return dict.fromkeys(assigned, 5)
+
+    monkeypatch.setattr(OrderedCommitConsumer, "positions", positions, raising=False)
+    monkeypatch.setattr(MicroBatches, "topics", {SOURCE.topic})
+    consumer: Any = consumer_of(OrderedCommitConsumer)
+    scene = Scene(consumer)
+    scene.thread.log_start = 3
+    await consumer.perform_seek()
+    consumer._polled_at_seek = consumer._seek_count  # what is delivered now was fetched after the seek
+    return scene
+
+
+def test_the_position_is_committed_where_everything_delivered_is_acked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Markers of transactions are never delivered; they would hold the frontier."""
+
+    async def scenario() -> list[int | None]:
+        scene = await scene_at_5(monkeypatch)
+        said = [await scene.commit(position=5, handed_over=None), await scene.commit(position=7, handed_over=None)]
+        said.append(await scene.commit(position=7, handed_over=None))
+        message = await scene.deliver(9)
+        said.append(await scene.commit(position=12, handed_over=9))  # not acked
+        scene.consumer.ack(message)
+        said.append(await scene.commit(position=12, handed_over=11))  # 11 is still on its way
+        said.append(await scene.commit(position=12, handed_over=9))
+        return said
+
+    assert asyncio.run(scenario()) == [None, 7, None, None, 10, 12]
+
+
+def test_a_position_behind_which_records_expired_unread_is_not_committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the loss would never be reported: the next start would take them for read."""
+
+    async def scenario() -> list[int | None]:
+        scene = await scene_at_5(monkeypatch)
+        scene.thread.log_start = 8
+        return [await scene.commit(position=8, handed_over=None)]
+
+    assert asyncio.run(scenario()) == [None]
+
+
+def test_no_position_is_committed_between_an_assignment_and_its_seek(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is where the client chose to begin, not where we are to go on."""
+
+    async def scenario() -> list[int | None]:
+        scene = await scene_at_5(monkeypatch)
+        scene.consumer._on_partitions_revoked = scene.consumer.wait_empty = nothing
+        monkeypatch.setattr(OrderedCommitConsumer, "before_revocation", staticmethod(nothing), raising=False)
+        await scene.consumer.on_partitions_revoked({SOURCE})
+        return [await scene.commit(position=50, handed_over=None)]
+
+    assert asyncio.run(scenario()) == [None]
 
 
 def test_plain_faust_pauses_a_partition_with_a_full_queue_and_ours_does_not() -> None:

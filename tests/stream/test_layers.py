@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamnotify.stations.context import Context
-from streamnotify.stream.layers import CHUNK_BYTES, Layer
+from streamnotify.stream.layers import CHUNK_BYTES, Layer, Origin, RecordContext
 from streamnotify.testing.memory import MemoryStore
+from streamnotify.wire.rows import Row
 from streamnotify.wire.topics import DEAD_LETTERS
 from tests.stream.one_partition import NEXT, NOTE, OnePartition, station
 
@@ -37,6 +38,37 @@ def test_a_layer_reads_as_if_everything_below_had_been_written(
     assert {key: below.read(key) for key in (b"a", b"b", b"c")} == {key: model.get(key) for key in (b"a", b"b", b"c")}
     assert below.size == size
     assert store.rows == stored
+
+
+KEYS = st.sampled_from([f"{task}:{n}" for task in ("a", "aa", "b") for n in range(4)])
+PUTS = st.lists(st.tuples(KEYS, st.none() | st.integers(0, 9)), max_size=8)
+ORDERED = Row(b"o", int, ordered=True)
+
+
+@given(stored=st.dictionaries(KEYS, st.integers(0, 9)), lower=PUTS, upper=PUTS, start=KEYS, stop=KEYS)
+def test_a_scan_goes_back_through_what_is_there_after_all_changes(
+    stored: dict[str, int], lower: Any, upper: Any, start: str, stop: str
+) -> None:
+    """From the end of the range, whatever of it lies in the store, in the chunk or in the record's own changes."""
+    store = MemoryStore()
+    store.rows = {ORDERED.key(key): ORDERED.encode(value) for key, value in stored.items()}
+    store.rows |= {b"n" + key.encode(): b"another kind" for key in stored}
+    model = dict(stored)
+    origin = Origin(b"", 0, 0, {})
+    below = RecordContext(Layer(store), origin)
+    above = RecordContext(below, origin)
+    for context, puts in ((below, lower), (above, upper)):
+        for key, value in puts:
+            if value is None:
+                context.delete(ORDERED, key)
+                model.pop(key, None)
+            else:
+                context.put(ORDERED, key, value)
+                model[key] = value
+    expected = sorted(((key, value) for key, value in model.items() if start <= key < stop), reverse=True)
+    assert list(above.scan(ORDERED, start, stop)) == expected
+    below.absorb(above)
+    assert list(below.scan(ORDERED, start, stop)) == expected
 
 
 def test_a_record_sees_what_it_and_earlier_records_have_written() -> None:

@@ -32,18 +32,24 @@ class Scene:
         self.ownership = Ownership()
         self.ownership.add(self.partition)
         self.clock = BrokerClock()
+        self.clock.observe(int(time.time() * 1000))
         self.skew = skew
         self.sent: list[tuple[Any, ...]] = []
+        self.sending = asyncio.Event()
 
     async def send_alone(self, *record: Any) -> Any:
         """Send a tick; the broker says when it took it in."""
         self.sent.append(record)
+        self.sending.set()
         return SimpleNamespace(offset=100 + len(self.sent), timestamp=(time.time() + self.skew) * 1000)
 
     def due_in(self, seconds: float) -> None:
         """A row sleeps so long."""
-        at_ms = int((time.time() + seconds) * 1000)
-        self.store.rows[wakes.due_key(WaitsFor.BROKER, at_ms, b"nx")] = b""
+        self.due_at(int((time.time() + seconds) * 1000), WaitsFor.BROKER)
+
+    def due_at(self, at_ms: int, waits_for: WaitsFor) -> None:
+        """A row sleeps until then."""
+        self.store.rows[wakes.due_key(waits_for, at_ms, b"nx")] = b""
 
     def applied(self, offset: int, fired: dict[int, bytes] | None = None) -> None:
         """The partition's records have been applied up to here."""
@@ -51,11 +57,19 @@ class Scene:
 
     async def tick_for(self, seconds: float) -> None:
         """Run the ticker."""
-        writer: Any = self
-        config = EngineConfig("127.0.0.1:1", "app", Path("state"))
-        ticking = asyncio.ensure_future(Ticker(self.ownership, writer, config, self.clock).run())
+        ticking = asyncio.ensure_future(self.new_ticker().run())
         await asyncio.sleep(seconds)
         ticking.cancel()
+
+    def new_ticker(self) -> Ticker:
+        """A ticker of this scene."""
+        writer: Any = self
+        return Ticker(self.ownership, writer, EngineConfig("127.0.0.1:1", "app", Path("state")), self.clock)
+
+    async def until_sent(self) -> None:
+        """Wait until another tick has been sent."""
+        await asyncio.wait_for(self.sending.wait(), 30)
+        self.sending.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +107,70 @@ def test_a_partition_with_nothing_due_gets_no_tick() -> None:
         return scene
 
     assert asyncio.run(scenario()).sent == []
+
+
+def test_a_wake_that_waits_for_the_frontier_gets_a_tick_as_soon_as_that_has_come_so_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not at its own time, nor a second later; the tick says how far the frontier has come."""
+    monkeypatch.setattr(ticker, "INTERVAL", 600)
+
+    async def scenario() -> Scene:
+        scene = Scene()
+        scene.due_at(5000, WaitsFor.FRONTIER)
+        made = scene.new_ticker()
+        ticking = asyncio.ensure_future(made.run())
+        for frontier_ms in (4000, 4999):
+            made.advance(frontier_ms)
+            await asyncio.sleep(0.02)
+        assert scene.sent == []
+        made.advance(5000)
+        await scene.until_sent()
+        ticking.cancel()
+        return scene
+
+    assert asyncio.run(scenario()).sent == [("app-in", 3, None, b"", ("sn-tick", b"5000"))]
+
+
+def test_where_a_tick_has_left_something_the_next_one_follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And none when nothing is left; chunks without the tick say nothing."""
+    monkeypatch.setattr(ticker, "INTERVAL", 600)
+
+    async def scenario() -> Scene:
+        scene = Scene()
+        scene.due_in(-1)
+        made = scene.new_ticker()
+        ticking = asyncio.ensure_future(made.run())
+        await scene.until_sent()
+        for applied in (99, 101):
+            scene.applied(applied)
+            chunk: Any = SimpleNamespace(position=Position(applied, 0, {}))
+            made.on_chunk(scene.partition, chunk)
+            await asyncio.sleep(0.02)
+            assert len(scene.sent) == (2 if applied == 101 else 1)
+        scene.store.rows = {}
+        scene.applied(102)
+        chunk = SimpleNamespace(position=Position(102, 0, {}))
+        made.on_chunk(scene.partition, chunk)
+        await asyncio.sleep(0.02)
+        ticking.cancel()
+        return scene
+
+    assert len(asyncio.run(scenario()).sent) == 2
+
+
+def test_a_partition_is_ticked_now_and_then_to_see_the_brokers_time() -> None:
+    """The frontier needs it also while nothing is due."""
+
+    async def scenario() -> Scene:
+        scene = Scene()
+        scene.clock = BrokerClock()
+        await scene.tick_for(0.1)
+        return scene
+
+    scene = asyncio.run(scenario())
+    assert len(scene.sent) == 1
+    assert not scene.clock.wants_observation
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ def main() -> None:
         health_bind=tuple(told["health"]) if told.get("health") else None,
         session_timeout=timedelta(seconds=told.get("session_timeout", 6)),
         heartbeat=timedelta(seconds=1),
+        settle=timedelta(seconds=told.get("settle", 2)),
+        frontier_topic="numbers",
     )
     run(module.stations(), config)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from streamnotify.errors import BadRecord
+from streamnotify.wire import monitor_config, user
 from streamnotify.wire.schemas import MODELS, schema_text, write
 from streamnotify.wire.task_event import parse
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
+TOPICS_PAGE = Path(__file__).parents[2] / "docs" / "topics.md"
 SMALLEST = {"task_name": "nightly-report", "status": "Completed"}
 
 
@@ -76,3 +79,31 @@ def test_the_schema_accepts_what_ingest_accepts(fields: dict[str, Any]) -> None:
         assert not valid
     else:
         assert valid
+
+
+EXAMPLES = re.findall(
+    r"^```json ([\w-]+)\n(.*?)^```", TOPICS_PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("topic", "example"), EXAMPLES)
+def test_the_examples_on_the_page_of_topics_are_valid(topic: str, example: str) -> None:
+    """By the schema, and as their topic is read."""
+    value = json.loads(example)
+    jsonschema.validate(value, json.loads(schema_text(topic)))
+    if topic == "monitor-configs":
+        assert monitor_config.parse(example.encode(), value.get("name", "any")).warnings == []
+    elif topic == "users":
+        assert user.parse(example.encode(), None)[0] == value["user_id"]
+    else:
+        assert set(value) <= set(MODELS[topic].model_fields)
+
+
+def test_every_topic_that_the_page_describes_has_an_example_of_every_field() -> None:
+    shown = {
+        topic: {field for name, text in EXAMPLES if name == topic for field in json.loads(text)}
+        for topic, _ in EXAMPLES
+    }
+    assert shown["users"] == set(MODELS["users"].model_fields)
+    assert shown["monitor-configs"] == set(MODELS["monitor-configs"].model_fields)
+    assert shown["monitor-results"] | {"error"} == set(MODELS["monitor-results"].model_fields)

@@ -14,7 +14,7 @@ from streamnotify.wire.topic_layout import MIB, Partitions, TopicLayout, layouts
 
 DOCS = Path(__file__).parents[2] / "docs" / "topics.md"
 DECLARED = {layout.name: layout for layout in layouts("", "<app>", 8, 1)}
-INTERNAL = [name for name in DECLARED if name.startswith("<app>-") and not name.endswith("-changelog")]
+COMMANDS = ["<app>-tasks", "<app>-mailboxes", "<app>-outbox"]
 CHANGELOGS = [name for name in DECLARED if name.endswith("-changelog")]
 
 
@@ -40,8 +40,8 @@ def test_the_changelogs_have_the_engines_names() -> None:
     assert [engine.changelog_name(station) for station in ("tasks", "mailboxes", "deliveries")] == CHANGELOGS
 
 
-@pytest.mark.parametrize("name", INTERNAL)
-def test_internal_topics_have_one_clock_and_fourteen_days(name: str) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_topics_of_commands_have_one_clock_and_fourteen_days(name: str) -> None:
     config = DECLARED[name].config
     assert config["message.timestamp.type"] == "LogAppendTime"
     assert config["retention.ms"] == str(14 * 24 * 3600 * 1000)
@@ -77,3 +77,8 @@ def _row(layout: TopicLayout) -> str:
 def test_the_page_shows_the_topics_as_declared() -> None:
     rows = [line for line in DOCS.read_text().splitlines() if line.startswith("| `")]
     assert rows == [_row(layout) for layout in DECLARED.values()]
+
+
+def test_answers_are_not_kept_longer_than_anybody_waits_for_them() -> None:
+    assert DECLARED["<app>-answers"].config["retention.ms"] == str(3600 * 1000)
+    assert set(COMMANDS + CHANGELOGS) | {"<app>-answers"} == {name for name in DECLARED if name.startswith("<app>-")}

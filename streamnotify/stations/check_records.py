@@ -1,0 +1,41 @@
+"""What is recorded of each check: the check itself, and that it ran, as a task of its own (SPEC section 5)."""
+
+from __future__ import annotations
+
+from streamnotify.domain.alerts import CheckResult, check_id
+from streamnotify.domain.monitors import SELF_CHECK
+from streamnotify.domain.status import Status
+from streamnotify.stations.context import Context
+from streamnotify.wire.monitor_result import from_result
+from streamnotify.wire.task_event import EventContext, TaskEvent
+from streamnotify.wire.topics import MONITOR_RESULTS, TASK_EVENTS
+
+
+def record_check(result: CheckResult, ctx: Context) -> None:
+    """Emit a check to ``monitor-results``, and its own run to ``task-events``.
+
+    Checks that were skipped have not run. Those of :data:`SELF_CHECK` are not published as runs, or each would make
+    the next.
+    """
+    task_name = result.task_name
+    ctx.emit(MONITOR_RESULTS, task_name or result.monitor, from_result(result))
+    if task_name is not None and task_name != SELF_CHECK and result.verdict.is_of_a_check:
+        run = _run(result, task_name)
+        ctx.emit(TASK_EVENTS, run.task_id, run)
+
+
+def _run(result: CheckResult, task_name: str) -> TaskEvent:
+    """The check as a run: it is seen by the checks due after it was made, whenever it was due itself."""
+    run_id = check_id(result.monitor, task_name, result.check_time)
+    return TaskEvent(
+        task_name=SELF_CHECK,
+        task_id=run_id,
+        event_id=run_id,
+        status=Status.COMPLETED if result.error is None else Status.STOPPED,
+        occurred_at=result.evaluated_at,
+        started_at=result.evaluated_at,
+        finished_at=result.evaluated_at,
+        context=EventContext(type=result.monitor),
+        error=result.error,
+        source="streamnotify",
+    )

@@ -1,0 +1,117 @@
+"""users: what a person's record may look like, and what is said about one that cannot be read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamnotify.errors import BadRecord
+from streamnotify.wire.schemas import schema_text
+from streamnotify.wire.user import parse
+
+WHOLE = {
+    "user_id": "u1",
+    "email": "ann@example.com",
+    "name": "Ann",
+    "email_verified": True,
+    "is_active": True,
+    "is_superuser": False,
+    "organizations": ["org-a"],
+    "timezone": "Europe/Rome",
+    "locale": "en",
+    "preferences": {
+        "email": None,
+        "organizations": {"org-a": {"email": False}},
+        "kinds": {"task_completion": True},
+    },
+}
+VALID = jsonschema.Draft202012Validator(json.loads(schema_text("users"))).is_valid
+
+
+def test_a_whole_record_is_read() -> None:
+    user_id, user = parse(json.dumps(WHOLE).encode(), "u1")
+    assert user_id == "u1"
+    assert user.model_dump() == WHOLE
+    assert VALID(WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ({}, "u1"),
+        ({"user_id": None}, "u1"),
+        ({"user_id": ""}, "u1"),
+        ({"user_id": "u1"}, None),
+        ({"user_id": "u1"}, ""),
+        ({"user_id": "u1", "unknown": {"anything": 1}}, "u1"),
+        (dict.fromkeys(WHOLE), "u1"),
+        ({"preferences": {"organizations": {"org-a": None}, "kinds": {"task_completion": None}}}, "u1"),
+    ],
+)
+def test_only_the_user_id_is_required_and_the_key_will_do(value: dict[str, Any], key: str | None) -> None:
+    assert parse(json.dumps(value).encode(), key)[0] == "u1"
+    assert VALID(value)
+
+
+def test_an_integer_is_a_user_id() -> None:
+    assert parse(b'{"user_id": 42}', "42")[0] == "42"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"user_id": "u2"}, "user_id"),
+        ({"user_id": 1.5}, "user_id"),
+        ({"user_id": "x" * 256}, "user_id"),
+        ({"email": 3}, "email"),
+        ({"email": ["ann@example.com"]}, "email"),
+        ({"name": {"first": "Ann"}}, "name"),
+        ({"email_verified": "true"}, "email_verified"),
+        ({"is_active": 1}, "is_active"),
+        ({"is_superuser": "yes"}, "is_superuser"),
+        ({"organizations": "org-a"}, "organizations"),
+        ({"organizations": [None]}, "organizations[0]"),
+        ({"timezone": 1}, "timezone"),
+        ({"preferences": []}, "preferences"),
+        ({"preferences": {"email": "no"}}, "preferences.email"),
+    ],
+)
+def test_a_wrong_field_is_named(change: dict[str, Any], field: str) -> None:
+    with pytest.raises(BadRecord) as refused:
+        parse(json.dumps(WHOLE | change).encode(), "u1")
+    assert refused.value.field == field
+    assert not VALID(WHOLE | change) or change == {"user_id": "u2"}
+
+
+@pytest.mark.parametrize("key", [None, "", "x" * 256])
+def test_a_record_must_say_whom_it_is_about(key: str | None) -> None:
+    with pytest.raises(BadRecord) as refused:
+        parse(b"{}", key)
+    assert refused.value.field == "user_id"
+
+
+@pytest.mark.parametrize("value", [b"", b"null", b"[]", b"{", b"\xff", b"[" * 100_000])
+def test_what_is_no_user_at_all_is_refused(value: bytes) -> None:
+    with pytest.raises(BadRecord):
+        parse(value, "u1")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(list(WHOLE)), JSON), st.none() | st.text(max_size=4))
+def test_whatever_comes_is_a_user_or_refused(value: dict[str, Any], key: str | None) -> None:
+    try:
+        user_id, _ = parse(json.dumps(value).encode(), key)
+    except BadRecord:
+        return
+    assert user_id
