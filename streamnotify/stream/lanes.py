@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from faust.types import TP
@@ -109,7 +108,7 @@ class Lanes:
         first = batch.value[0].offset
         if expected[0] == batch.generation_id and first > expected[1]:
             await self._positions.not_expired(consumer, {batch.tp: expected[1]})
-        await self._positions.tell_loss(batch.tp, datetime.fromtimestamp(batch.value[0].timestamp / 1000, UTC))
+        await self._positions.tell_loss(batch.tp, batch.value[0].timestamp)
         self._expected[batch.tp] = batch.generation_id, batch.offset + 1
 
     async def _apply(self, number: int, records: Sequence[Record]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -76,18 +77,22 @@ class Positions:
             await self._writer.emit([dead_letters.expired(station, tp, expected, start - 1)], tp.partition, None)
             self._untold.add(tp)
             if start == end:
-                await self.tell_loss(tp, datetime.now(UTC))
+                await self.tell_loss(tp, int(time.time() * 1000))
         return start
 
-    async def tell_loss(self, tp: TP, until: datetime) -> None:
-        """If records of the partition were lost, tell those concerned; nothing published from ``until`` on was."""
+    async def tell_loss(self, tp: TP, until_ms: int) -> None:
+        """If records of the partition were lost, tell those concerned; nothing published from ``until_ms`` on was.
+
+        Args:
+            until_ms: a record's timestamp, which may be any number: publishers set it.
+        """
         if tp not in self._untold:
             return
         self._untold.discard(tp)
         loss = self._stations[tp.topic].loss
         if loss is None:
             return
-        topic, command = loss(until)
+        topic, command = loss(datetime.fromtimestamp(min(max(until_ms / 1000, 0.0), time.time()), UTC))
         emission = Emission(topic, None, topic.encode(command), [])
         for number in range(self._config.partitions):
             await self._writer.emit([emission], number, None)

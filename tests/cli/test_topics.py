@@ -51,8 +51,8 @@ def test_a_dry_run_changes_nothing_and_apply_is_repeatable(command: Command) -> 
     assert command("topics", "diff").exit_code == 1
 
     applied = command("topics", "apply")
-    assert (applied.exit_code, applied.output.splitlines()[-1]) == (0, "14 topics are as declared")
-    assert command("topics", "apply").output == "14 topics are as declared\n"
+    assert (applied.exit_code, applied.output.splitlines()[-1]) == (0, "15 topics are as declared")
+    assert command("topics", "apply").output == "15 topics are as declared\n"
     assert command("topics", "diff").exit_code == 0
 
 

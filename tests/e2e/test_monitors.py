@@ -68,6 +68,25 @@ def healthy_tasks_running(product: Product) -> Iterator[None]:
         thread.join()
 
 
+@contextmanager
+def watched(product: Product) -> Iterator[None]:
+    """Worker 1 runs, the healthy tasks too, and all are checked; in the end, and for good, no more."""
+    product.start(1)
+    product.wait_until_running(1)
+    with healthy_tasks_running(product):
+        time.sleep(5)  # the healthy tasks' past: longer than a check looks back
+        watch(product)
+        product.wait_for(lambda: checks_of(product, DEAD[0]) != [], 30)
+        yield
+        settled = datetime.now().astimezone()
+        product.wait_for(lambda: all(was_checked(product, name, settled) for name in (*HEALTHY, *DEAD)), 90, pause=1)
+        stop_watching(product)
+
+
+def was_checked(product: Product, task_name: str, after: datetime) -> bool:
+    return any(instant(check["check_time"]) > after for check in checks_of(product, task_name))
+
+
 def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
@@ -157,20 +176,10 @@ def test_events_that_arrive_while_no_worker_runs_are_seen_by_the_checks_that_wer
     product: Product, mail_server: MailServer
 ) -> None:
     """No false alarm after an outage of ours; what truly did not run is told."""
-    product.start(1)
-    product.wait_until_running(1)
-    with healthy_tasks_running(product):
-        time.sleep(5)  # the healthy tasks' past: longer than a check looks back
-        watch(product)
-        product.wait_for(lambda: len(checks_of(product, DEAD[0])) >= 2, 30)
+    with watched(product):
         product.kill(1)
         time.sleep(12)
         product.start(1)
-        restarted = datetime.now().astimezone()
-        product.wait_for(
-            lambda: any(instant(check["check_time"]) > restarted for check in checks_of(product, DEAD[0])), 60
-        )
-        stop_watching(product)
     assert_no_false_alarm(product, mail_server)
     assert_each_check_was_made_once(product)
     assert_each_failure_was_mailed_once(product, mail_server)
@@ -204,12 +213,7 @@ def test_where_events_expired_before_they_were_read_a_check_does_not_say_that_a_
 def test_kills_and_rebalances_around_due_times_change_no_verdict_and_repeat_no_mail(
     product: Product, mail_server: MailServer, seconds: int
 ) -> None:
-    product.start(1)
-    product.wait_until_running(1)
-    with healthy_tasks_running(product):
-        time.sleep(5)  # the healthy tasks' past: longer than a check looks back
-        watch(product)
-        product.wait_for(lambda: checks_of(product, DEAD[0]) != [], 30)
+    with watched(product):
         product.start(2)
         until, turn = time.monotonic() + seconds, 0
         while time.monotonic() < until:
@@ -217,16 +221,6 @@ def test_kills_and_rebalances_around_due_times_change_no_verdict_and_repeat_no_m
             time.sleep(3.3)  # against an interval of 2 s: at every point of it in turn
             product.kill(1 + turn % 2, lose_state=turn % 3 == 0)
             product.start(1 + turn % 2)
-        settled = datetime.now().astimezone()
-        product.wait_for(
-            lambda: all(
-                any(instant(check["check_time"]) > settled for check in checks_of(product, name))
-                for name in (*HEALTHY, *DEAD)
-            ),
-            90,
-            pause=1,
-        )
-        stop_watching(product)
     assert_no_false_alarm(product, mail_server)
     assert_each_check_was_made_once(product)
     assert_each_failure_was_mailed_once(product, mail_server)

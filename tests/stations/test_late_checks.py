@@ -70,8 +70,8 @@ def test_many_late_checks_are_one_mail_for_each_superuser(engine: MemoryEngine) 
     for text in mails.values():
         assert "From: 2026-01-05 10:00:00 UTC" in text
         assert "To: 2026-01-05 12:00:00 UTC" in text
-        assert "Skipped checks: 200" in text
-        assert "Wrong now: 100" in text
+        assert "Skipped Checks: 200" in text
+        assert "Wrong Now: 100" in text
         assert "task-001" in text
         assert "task-199" not in text  # the first fifty only
     assert kinds_left(engine) == {MEMBERS.kind}
@@ -99,7 +99,7 @@ def test_late_checks_that_keep_coming_are_waited_for_up_to_five_minutes(engine: 
         send(engine, late())
         engine.advance(50 * SECOND)
     assert len(texts(engine)) == 1
-    assert "Skipped checks: 6" in texts(engine)["ann@example.com"]
+    assert "Skipped Checks: 6" in texts(engine)["ann@example.com"]
 
 
 def test_another_outage_is_another_mail(engine: MemoryEngine) -> None:

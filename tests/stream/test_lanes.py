@@ -71,7 +71,7 @@ class Scene:
         toy = station(lambda record, ctx: None, inputs=(PUBLIC,), rows=())
         writer: Any = SimpleNamespace(persist=self.persist)
         unused: Any = None
-        positions: Any = SimpleNamespace(not_expired=self.not_expired)
+        positions: Any = SimpleNamespace(not_expired=self.not_expired, tell_loss=self.tell_loss)
         self.lanes = Lanes(
             toy,
             unused,
@@ -95,6 +95,9 @@ class Scene:
     async def not_expired(self, *_: Any) -> None:
         """Missing offsets are looked into."""
         self.steps.append("gap")
+
+    async def tell_loss(self, *_: Any) -> None:
+        """Nothing was lost."""
 
     async def crash(self, failure: BaseException) -> None:
         """The engine ends."""
