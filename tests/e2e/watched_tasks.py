@@ -32,6 +32,11 @@ def stop_watching(product: Product) -> None:
     """Remove the monitor, and wait until no check comes any more."""
     product.publish(None, key="watch", topic="monitor-configs")
     product.flush()
+    wait_until_nothing_is_checked(product)
+
+
+def wait_until_nothing_is_checked(product: Product) -> None:
+    """Wait until no check has been due for some time."""
     quiet = timedelta(seconds=4 * EVERY_S)
     product.wait_for(lambda: instant(product.results()[-1]["check_time"]) < datetime.now().astimezone() - quiet)
 
