@@ -12,7 +12,7 @@ from streamnotify.devtools import demo
 @click.command()
 @click.option("--once", is_flag=True, help="End as soon as everything has arrived.")
 def command(once: bool) -> None:
-    """Start Kafka, an inbox and a worker here, publish four events, and show what becomes of them; until Ctrl-C.
+    """Start Kafka, an inbox and a worker, publish a monitor and four events, show what they become; until Ctrl-C.
 
     Exit code 0 if everything arrived, else 1.
 

@@ -62,7 +62,8 @@ def _line(run: RunSeen) -> str:
 def _counted(answer: RunsAnswer, task_name: str, lookback: float) -> str:
     number = "1 run" if len(answer.runs) == 1 else f"{len(answer.runs)} runs"
     more = ", and there are older ones: see --limit" if answer.more else ""
-    return f"{number} of {visible(task_name)} in the last {lookback:g} hour(s){more}"
+    hint = "" if answer.runs else "; a task's name is case-sensitive"
+    return f"{number} of {visible(task_name)} in the last {lookback:g} hour(s){more}{hint}"
 
 
 def _described(run: RunSeen) -> dict[str, Any]:

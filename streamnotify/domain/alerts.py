@@ -166,11 +166,12 @@ def health_id(since: datetime, until: datetime, email: str) -> str:
 def check_id(monitor: str, task_name: str, check_time: datetime) -> str:
     """The task id of a check as a run, ``<monitor>/<task>/<T>`` (SPEC section 5).
 
-    Names too long for an id are cut, with a hash of them in place of what is missing.
+    Names too long for an id are cut, with a hash of them in place of what is missing; so are those of which one has a
+    slash, for others could read alike.
     """
     due = f"/{check_time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     names = f"{monitor}/{task_name}"
-    if len(names) + len(due) > _ID_LENGTH:
-        digest = "~" + hashlib.sha256(names.encode()).hexdigest()[:16]
+    if len(names) + len(due) > _ID_LENGTH or "/" in monitor or "/" in task_name:
+        digest = "~" + hashlib.sha256(f"{len(monitor)}:{names}".encode()).hexdigest()[:16]
         names = names[: _ID_LENGTH - len(due) - len(digest)] + digest
     return names + due

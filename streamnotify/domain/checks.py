@@ -35,7 +35,8 @@ class Incident(NamedTuple):
 class Check(NamedTuple):
     """The stored state of one monitor's check of one task. ``due`` is when it is due next.
 
-    ``phase`` is where an interval is counted from.
+    ``phase`` is where an interval is counted from. ``eased_at``: when the grace was last shortened; checks that waited
+    for it are made then, and not late.
     """
 
     monitor: str
@@ -44,6 +45,7 @@ class Check(NamedTuple):
     schedule: Schedule
     phase: datetime
     due: datetime
+    eased_at: datetime | None = None
     incident: Incident | None = None
     last_verdict: Verdict | None = None
     last_checked_at: datetime | None = None
@@ -58,13 +60,22 @@ def define(
     phase: datetime,
     now: datetime,
 ) -> Check:
-    """The check under a new definition. What is edited but the schedule keeps its due time; no edit tells anybody."""
-    if old is not None and (old.schedule, old.phase) == (schedule, phase):
-        return old._replace(expected=expected)
-    due = next_due(schedule, phase, now)
-    if old is not None:
-        return old._replace(expected=expected, schedule=schedule, phase=phase, due=due)
-    return Check(monitor, task_name, expected, schedule, phase, due)
+    """The check under a new definition. What is edited but the schedule keeps its due time; no edit tells anybody.
+
+    A check that was due before and waits still, for its grace or for us, is made all the same.
+    """
+    if old is None:
+        return Check(monitor, task_name, expected, schedule, phase, next_due(schedule, phase, now))
+    eased_at = now if expected.grace < old.expected.grace else old.eased_at
+    rescheduled = (old.schedule, old.phase) != (schedule, phase) and old.due > now
+    due = next_due(schedule, phase, now) if rescheduled else old.due
+    return old._replace(expected=expected, schedule=schedule, phase=phase, due=due, eased_at=eased_at)
+
+
+def lateness(check: Check, reached: datetime) -> timedelta:
+    """How long the check that is due could have been made already."""
+    possible_at = check.due + check.expected.grace
+    return reached - (possible_at if check.eased_at is None else max(possible_at, check.eased_at))
 
 
 def is_seen(sighting: Sighting, expected: TaskCheck) -> bool:
@@ -122,13 +133,23 @@ def _good_news(incident: Incident | None, expected: TaskCheck, silenced: bool) -
 def _mails_again(expected: TaskCheck, since_last: timedelta) -> bool:
     if expected.notify is Tell.EVERY_FAILURE:
         return True
-    return expected.remind_hours is not None and since_last >= timedelta(hours=expected.remind_hours)
+    if expected.remind_hours is None:
+        return False
+    # A day may have 23 hours.
+    return since_last >= timedelta(hours=expected.remind_hours) * (23 / 24)
+
+
+def nobody_told(check: Check, check_time: datetime) -> Check:
+    """The check after its alert has turned out to have no recipient: the next failure is told like a first one."""
+    if check.incident is None or check.incident.mailed_at != check_time:
+        return check
+    return check._replace(incident=check.incident._replace(mailed_at=None))
 
 
 def made(check: Check, result: CheckResult, incident: Incident | None) -> Check:
     """The check after it has been made; its next due time follows."""
     return check._replace(
-        due=next_due(check.schedule, check.phase, result.check_time),
+        due=next_due(check.schedule, check.phase, max(result.check_time, check.phase)),
         incident=incident,
         last_verdict=result.verdict,
         last_checked_at=result.check_time,

@@ -189,8 +189,10 @@ def started_at(facts: Facts) -> datetime | None:
     """When the run started: as reported; for a Running or ended run else finished_at - duration_s, else the earliest
     occurred_at of its Running and end events (SPEC section 3)."""
     step = facts.step
-    if facts.started_at is not None or step.rank < Rank.RUNNING:
+    if facts.started_at is not None:
         return facts.started_at
+    if step.rank < Rank.RUNNING:  # never ran, or waits for its next attempt
+        return facts.active_at
     if step.finished_at is not None and step.duration_s is not None:
         try:
             return step.finished_at - timedelta(seconds=step.duration_s)

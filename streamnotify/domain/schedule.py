@@ -83,11 +83,11 @@ def next_due(schedule: Schedule, phase: datetime, after: datetime) -> datetime:
 
 
 def due_until(
-    schedule: Schedule, phase: datetime, due: datetime, reached: datetime
+    schedule: Schedule, phase: datetime, due: datetime, reached: datetime, *, overdue: timedelta = OVERDUE
 ) -> tuple[Missed | None, list[datetime]]:
     """What to do about the checks from ``due`` up to and including ``reached``: those missed, and those to make.
 
-    The latest is always made, and before it those not :data:`OVERDUE` yet (SPEC section 5).
+    The latest is always made, and before it those not ``overdue`` yet (SPEC section 5).
 
     Raises:
         ValueError: as :func:`next_due`.
@@ -95,7 +95,7 @@ def due_until(
     if due > reached:
         return None, []
     latest = _latest(schedule, phase, due, reached)
-    recent = max(due, min(latest, reached - OVERDUE))
+    recent = max(due, min(latest, reached - overdue))
     first = due if recent == due else next_due(schedule, phase, recent - timedelta.resolution)
     make = list(_times(schedule, phase, first, reached))
     if first == due:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from streamnotify.domain.alerts import CheckResult, check_id
 from streamnotify.domain.monitors import SELF_CHECK
 from streamnotify.domain.status import Status
@@ -20,21 +22,21 @@ def record_check(result: CheckResult, ctx: Context) -> None:
     task_name = result.task_name
     ctx.emit(MONITOR_RESULTS, task_name or result.monitor, from_result(result))
     if task_name is not None and task_name != SELF_CHECK and result.verdict.is_of_a_check:
-        run = _run(result, task_name)
+        run = _run(result, task_name, ctx.now)
         ctx.emit(TASK_EVENTS, run.task_id, run)
 
 
-def _run(result: CheckResult, task_name: str) -> TaskEvent:
-    """The check as a run: it is seen by the checks due after it was made, whenever it was due itself."""
+def _run(result: CheckResult, task_name: str, now: datetime) -> TaskEvent:
+    """The check as a run: it is seen by the checks due after it was recorded, whenever it was due itself."""
     run_id = check_id(result.monitor, task_name, result.check_time)
     return TaskEvent(
         task_name=SELF_CHECK,
         task_id=run_id,
         event_id=run_id,
         status=Status.COMPLETED if result.error is None else Status.STOPPED,
-        occurred_at=result.evaluated_at,
-        started_at=result.evaluated_at,
-        finished_at=result.evaluated_at,
+        occurred_at=now,
+        started_at=now,
+        finished_at=now,
         context=EventContext(type=result.monitor),
         error=result.error,
         source="streamnotify",

@@ -21,25 +21,35 @@ from streamnotify.domain.checks import (
     conclude,
     define,
     is_seen,
+    lateness,
     made,
+    nobody_told,
     verdict_on,
 )
 from streamnotify.domain.monitors import TaskCheck
 from streamnotify.domain.recipients import SUPERUSERS, address_mailbox
 from streamnotify.domain.runs import Run
-from streamnotify.domain.schedule import Missed, due_until
+from streamnotify.domain.schedule import OVERDUE, Missed, due_until
 from streamnotify.stations.check_records import record_check
 from streamnotify.stations.context import Context, Due, WaitsFor
-from streamnotify.stations.run_rows import RUN, run_key, sightings
-from streamnotify.wire.commands import NoteLoss, NotifyAlert, ReportLateCheck, SetCheck, TellSuperusers
+from streamnotify.stations.run_rows import RUN, facet_of, run_key, sightings
+from streamnotify.wire.commands import NobodyTold, NoteLoss, NotifyAlert, ReportLateCheck, SetCheck, TellSuperusers
 from streamnotify.wire.rows import Row
 from streamnotify.wire.topics import MAILBOXES
 
 CHECK = Row(b"c", Check)  # key: task, monitor
 LOST = Row(b"l", datetime)  # its one key: "". Events published before then may be missing
 
+MOST_LOOKED_AT = 100_000  # sightings in one check: a third of a second
+TOO_MANY_RUNS = f"none of the newest {MOST_LOOKED_AT} runs is one that this check looks at"
+EVENTS_LOST = "events of the window are lost"
+
 _BYTES_AT_ONCE = 200_000
 _ALERT_BYTES = 2_000  # of a check's records and one alert, but for the names of dependent tasks
+
+
+class TooManyRuns(Exception):
+    """A check has looked at as many runs as it may, and found none of its own."""
 
 
 def check_key(task_name: str, monitor: str) -> str:
@@ -66,20 +76,31 @@ def note_loss(command: NoteLoss, ctx: Context) -> None:
         ctx.put(LOST, "", command.until)
 
 
+def note_nobody_told(command: NobodyTold, ctx: Context) -> None:
+    """An incident that nobody was told of is not one that somebody knows of."""
+    key = check_key(command.task_name, command.monitor)
+    check = ctx.get(CHECK, key)
+    if check is not None:
+        ctx.put(CHECK, key, nobody_told(check, command.check_time))
+
+
 def make_due(due: Due, ctx: Context) -> None:
     """Make the checks that everything is taken in for; those an outage of ours held up too long are skipped."""
     check = ctx.get(CHECK, due.key)
     if check is None:
         return
-    since = check.due
-    missed, times = due_until(check.schedule, check.phase, since, due.reached - check.expected.grace)
+    late_by = lateness(check, due.reached)
+    until = due.reached - check.expected.grace
+    # Only what we are late with is missed, not what waited for a grace that has been shortened.
+    overdue = OVERDUE if late_by > OVERDUE else until - check.due + OVERDUE
+    missed, times = due_until(check.schedule, check.phase, check.due, until, overdue=overdue)
     if missed is not None:
         record_check(_skipped(check, missed, ctx.now), ctx)
     result = None
     for at in times[: _at_once(check.expected)]:
         check, result = _make(check, at, ctx)
-    if result is not None and due.reached - check.expected.grace - since > REPORTED_LATENESS:
-        ctx.emit(MAILBOXES, SUPERUSERS, ReportLateCheck(_late(result, since, due.reached, missed)))
+    if result is not None and late_by > REPORTED_LATENESS:
+        ctx.emit(MAILBOXES, SUPERUSERS, ReportLateCheck(_late(result, due.reached - late_by, due.reached, missed)))
     _keep(due.key, check, ctx)
 
 
@@ -91,14 +112,18 @@ def _at_once(expected: TaskCheck) -> int:
 
 def find(monitor: str, task_name: str, expected: TaskCheck, due: datetime, ctx: Context) -> CheckResult:
     """What a check due at ``due`` finds in what is known now."""
-    found = _newest_run(task_name, expected, due, ctx)
-    task_id, run = found or (None, None)
+    reason = None
+    try:
+        task_id, run = _newest_run(task_name, expected, due, ctx) or (None, None)
+    except TooManyRuns:
+        task_id, run, reason = None, None, TOO_MANY_RUNS
     verdict = verdict_on(None if run is None else run.status, expected.expected_statuses)
     if verdict.is_failure and (lost := ctx.get(LOST, "")) is not None and lost > due - expected.lookback:
-        verdict = Verdict.UNKNOWN
+        verdict, reason = Verdict.UNKNOWN, EVENTS_LOST
     return CheckResult(
         monitor=monitor,
-        verdict=verdict,
+        verdict=Verdict.UNKNOWN if reason is not None else verdict,
+        reason=reason,
         check_time=due,
         evaluated_at=ctx.now,
         task_name=task_name,
@@ -140,8 +165,15 @@ def _keep(key: str, check: Check, ctx: Context) -> None:
 
 
 def _newest_run(task_name: str, expected: TaskCheck, due: datetime, ctx: Context) -> tuple[str, Run] | None:
-    """The newest run in the window that the check looks at, both ends included."""
-    for _, task_id, sighting in sightings(task_name, due - expected.lookback, due + expected.grace, ctx):
+    """The newest run in the window that the check looks at, both ends included.
+
+    Raises:
+        TooManyRuns: if it is not among so many that the search would hold up everything else.
+    """
+    since, until = due - expected.lookback, due + expected.grace
+    for looked_at, (_, task_id, sighting) in enumerate(sightings(task_name, since, until, ctx, facet_of(expected))):
+        if looked_at == MOST_LOOKED_AT:
+            raise TooManyRuns
         if is_seen(sighting, expected):
             run = ctx.get(RUN, run_key(task_name, task_id))
             if run is not None:

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from itertools import islice
 
+from streamnotify.domain.monitors import TaskCheck
 from streamnotify.domain.runs import Facts, Run
 from streamnotify.domain.sightings import Sighting, sighting_of
 from streamnotify.stations.context import Context
 from streamnotify.wire.rows import Row
 
-# The newest run of each context is kept for the widest window a monitor may have (SPEC section 3).
-NEWEST_KEPT = timedelta(days=35)
-# A check may still look for the run before the newest one, if that one came after the check was due.
+# The newest run of each context is kept for the widest window a monitor may have, 35 days and a day's grace.
+KEPT = timedelta(days=37)
+# A check may still look for the run before the newest one, if that one came after the check was due. A start further
+# than this in the future is a producer's wrong clock.
 CHECKED_BY = timedelta(days=1)
-
-
-class Newest(NamedTuple):
-    """The newest run of a task in one context."""
-
-    at: datetime
-    task_id: str
-
+_MOST_LOOKED_AT = 1_000  # sightings, before a run counts as needed for another day
 
 RUN: Row[Run] = Row(b"r", Run)
-SIGHTING = Row(b"n", Sighting, ordered=True)  # key: task, time, run
-NEWEST = Row(b"w", Newest)  # key: task, context
+SIGHTING = Row(b"n", Sighting, ordered=True)  # key: task, facet, time, run
 
 
 def run_key(task_name: str, task_id: str) -> str:
@@ -43,46 +37,55 @@ def run_of_key(key: str) -> tuple[str, str]:
 def note_sighting(task_name: str, task_id: str, old: Facts | None, new: Facts, ctx: Context) -> None:
     """Have the checks find a run where it now belongs."""
     at, sighting = sighting_of(new)
-    context = _context_key(task_name, sighting)
+    keys = _keys(task_name, task_id, at, sighting)
     if old is not None:
         before, seen = sighting_of(old)
         if (before, seen) == (at, sighting):
             return
-        if before != at:
-            ctx.delete(SIGHTING, _sighting_key(task_name, before) + task_id)
-        if _context_key(task_name, seen) != context:
-            _no_longer_newest(_context_key(task_name, seen), task_id, ctx)
-    ctx.put(SIGHTING, _sighting_key(task_name, at) + task_id, sighting)
-    newest = ctx.get(NEWEST, context)
-    # A start in the future is a producer's wrong clock: it must not stand for the runs that really were the newest.
-    if at <= ctx.now + CHECKED_BY and (newest is None or at > newest.at or newest.task_id == task_id):
-        ctx.put(NEWEST, context, Newest(at, task_id))
+        for key in _keys(task_name, task_id, before, seen):
+            if key not in keys:
+                ctx.delete(SIGHTING, key)
+    for key in keys:
+        ctx.put(SIGHTING, key, sighting)
 
 
 def needed_until(task_name: str, task_id: str, facts: Facts, ctx: Context) -> datetime | None:
-    """Until when, as far as is known now, a check may need the run; None: none does any more."""
+    """Until when, as far as is known now, a check may need the run; None: none does any more.
+
+    It is needed as long as it is the newest of its context that a check of some time ago can have looked for.
+    """
     at, sighting = sighting_of(facts)
-    if at + NEWEST_KEPT <= ctx.now:
+    if not ctx.now - KEPT < at <= ctx.now + CHECKED_BY:
         return None
-    newest = ctx.get(NEWEST, _context_key(task_name, sighting))
-    if newest is None or (newest.task_id != task_id and newest.at <= ctx.now - CHECKED_BY):
-        return None
-    return min(at + NEWEST_KEPT, ctx.now + (NEWEST_KEPT if newest.task_id == task_id else CHECKED_BY))
+    newer = sightings(task_name, at, ctx.now + CHECKED_BY, ctx, _facets(sighting)[-1])
+    for other_at, other_id, other in islice(newer, _MOST_LOOKED_AT):
+        if (other_at, other_id) <= (at, task_id):
+            return min(at, ctx.now) + KEPT
+        supersedes = (other.started or not sighting.started) and other[1:] == sighting[1:]
+        if supersedes and other_at <= ctx.now - CHECKED_BY:
+            return None
+        if supersedes:
+            break
+    return ctx.now + CHECKED_BY
 
 
 def forget_run(task_name: str, task_id: str, facts: Facts, ctx: Context) -> None:
     """Remove all rows of a run."""
-    at, sighting = sighting_of(facts)
     ctx.delete(RUN, run_key(task_name, task_id))
-    ctx.delete(SIGHTING, _sighting_key(task_name, at) + task_id)
-    _no_longer_newest(_context_key(task_name, sighting), task_id, ctx)
+    for key in _keys(task_name, task_id, *sighting_of(facts)):
+        ctx.delete(SIGHTING, key)
+
+
+def facet_of(expected: TaskCheck) -> str:
+    """Among which of a task's runs a check looks for its own: all, one organization's, or those of one type."""
+    return _facets(Sighting(True, None, expected.context_type, expected.organization_id))[-1]
 
 
 def sightings(
-    task_name: str, since: datetime, until: datetime, ctx: Context
+    task_name: str, since: datetime, until: datetime, ctx: Context, facet: str = ""
 ) -> Iterator[tuple[datetime, str, Sighting]]:
     """The task's runs that count from ``since`` to ``until``, both included, the newest first: time, task_id."""
-    start, stop = _sighting_key(task_name, since), _sighting_key(task_name, until + _STEP)
+    start, stop = _place(task_name, facet, since), _place(task_name, facet, until + _STEP)
     for key, sighting in ctx.scan(SIGHTING, start, stop):
         at, task_id = key[len(start) - _STAMP - 1 :].split(":", 1)
         yield _EPOCH + int(at, 16) * _STEP, task_id, sighting
@@ -93,16 +96,22 @@ _STEP = timedelta(microseconds=1)
 _STAMP = 14  # hexadecimal digits, enough for the year 9999
 
 
-def _sighting_key(task_name: str, at: datetime) -> str:
-    return f"{len(task_name)}:{task_name}:{max((at - _EPOCH) // _STEP, 0):0{_STAMP}x}:"
+def _facets(sighting: Sighting) -> list[str]:
+    """Every run is found among all of its task; one with an organization or a type also among those alone.
+
+    A check of one type of a task with many would look at thousands of runs of the others.
+    """
+    facets = [""]
+    if sighting.organization_id is not None:
+        facets.append(f"o{sighting.organization_id}")
+    if sighting.context_type is not None:
+        facets.append(f"t{sighting.context_type}")
+    return facets
 
 
-def _context_key(task_name: str, sighting: Sighting) -> str:
-    whose = (sighting.context_model, sighting.context_type, sighting.organization_id)
-    return run_key(task_name, "\x1f".join(part or "" for part in whose))
+def _keys(task_name: str, task_id: str, at: datetime, sighting: Sighting) -> list[str]:
+    return [_place(task_name, facet, at) + task_id for facet in _facets(sighting)]
 
 
-def _no_longer_newest(context: str, task_id: str, ctx: Context) -> None:
-    newest = ctx.get(NEWEST, context)
-    if newest is not None and newest.task_id == task_id:
-        ctx.delete(NEWEST, context)
+def _place(task_name: str, facet: str, at: datetime) -> str:
+    return f"{len(task_name)}:{task_name}:{len(facet)}:{facet}:{max((at - _EPOCH) // _STEP, 0):0{_STAMP}x}:"

@@ -11,9 +11,9 @@ from streamnotify.render.renderer import Renderer
 from streamnotify.stations.check_records import record_check
 from streamnotify.stations.context import Context
 from streamnotify.stations.mailing import MailboxPolicy
-from streamnotify.wire.commands import NotifyAlert, NotifyHealth, SetSuperuser, TellSuperusers
+from streamnotify.wire.commands import NobodyTold, NotifyAlert, NotifyHealth, SetSuperuser, TellSuperusers
 from streamnotify.wire.rows import Row
-from streamnotify.wire.topics import MAILBOXES
+from streamnotify.wire.topics import MAILBOXES, TASKS
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ Recipients = tuple[tuple[str, str | None], ...]  # address and name
 
 # A quarter of a chunk: the check's own record and the list of those still to be told must fit in beside them.
 _BYTES_AT_ONCE = 200_000
+_BYTES_RECORDED = 50_000  # of addresses
 _STAND_IN = "superusers@localhost"  # for a mail that nobody gets
 
 
@@ -86,6 +87,8 @@ def stop_waiting(key: str, renderer: Renderer | None, ctx: Context) -> None:
     each_escaped = "\n  | ".join("%s" for _ in lines)
     log.error(each_escaped, *lines)
     record_check(replace(untold.result, error=error), ctx)
+    alert = untold.alert
+    ctx.emit(TASKS, alert.task_name, NobodyTold(alert.monitor, alert.task_name, alert.check_time))
 
 
 def tell_all(command: NotifyAlert | NotifyHealth, told: Recipients, key: str, ctx: Context) -> None:
@@ -115,8 +118,18 @@ def tell_the_rest(key: str, ctx: Context) -> None:
 
 
 def _tell(result: CheckResult, alert: AlertNotification, told: Recipients, ctx: Context) -> None:
-    record_check(replace(result, notified=tuple(email for email, _ in told)), ctx)
+    record_check(replace(result, notified=_some_of([email for email, _ in told])), ctx)
     tell_all(NotifyAlert(alert), told, _key(alert), ctx)
+
+
+def _some_of(addresses: list[str]) -> tuple[str, ...]:
+    """All of them, or as many as a record can hold and how many there are more."""
+    size = 0
+    for number, address in enumerate(addresses):
+        size += len(address)
+        if size > _BYTES_RECORDED:
+            return (*addresses[:number], f"… and {len(addresses) - number} more")
+    return tuple(addresses)
 
 
 def _addressed(command: NotifyAlert | NotifyHealth, email: str, name: str | None) -> NotifyAlert | NotifyHealth:

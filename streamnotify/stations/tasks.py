@@ -14,7 +14,6 @@ from streamnotify.domain.run_steps import TasksPolicy, merge, wake
 from streamnotify.stations import answers, checks, definitions
 from streamnotify.stations.context import Context, Due, Station
 from streamnotify.stations.run_rows import (
-    NEWEST,
     RUN,
     SIGHTING,
     forget_run,
@@ -29,6 +28,7 @@ from streamnotify.wire.commands import (
     AskRuns,
     DefineMonitor,
     MergeRun,
+    NobodyTold,
     NoteLoss,
     NotifyTask,
     SetCheck,
@@ -64,12 +64,13 @@ def station(policy: TasksPolicy) -> Station:
             )
         _tell(decision, ctx)
 
-    rows = (RUN, SIGHTING, NEWEST, definitions.DEFINITION, checks.CHECK, checks.LOST)
+    rows = (RUN, SIGHTING, definitions.DEFINITION, checks.CHECK, checks.LOST)
     return Station("tasks", (TASKS,), handle, rows=rows)
 
 
 _MONITORING: dict[type[TasksCommand], Callable[[Any, Context], None]] = {
     NoteLoss: checks.note_loss,
+    NobodyTold: checks.note_nobody_told,
     DefineMonitor: definitions.define,
     SetCheck: checks.set_check,
     AskRuns: answers.runs,

@@ -13,6 +13,8 @@ from streamnotify.stream.consumer import MicroBatches
 
 RECOVERY_TIMEOUT = 3600.0  # seconds one step of a recovery may take; Faust bounds them by the request time-out
 
+METADATA_AGE_MS = 15_000  # partitions added to a public topic are not read before; nor does the frontier move
+
 
 def faust_app(config: EngineConfig) -> faust.App:
     """An app named after the consumer group, with no web server and no agent supervision of its own."""
@@ -27,6 +29,7 @@ def faust_app(config: EngineConfig) -> faust.App:
         topic_allow_declare=False,  # topics are made by `streamnotify topics apply`
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_AGE_MS,
         broker_session_timeout=session,
         broker_heartbeat_interval=config.heartbeat.total_seconds(),
         broker_rebalance_timeout=60.0,

@@ -110,7 +110,7 @@ class Origin:
         folds: whether commands are folded when the chunk is complete (stations with a Folding).
     """
 
-    __slots__ = ("emitted", "fired", "folds", "identity", "now_ms", "offset")
+    __slots__ = ("emitted", "fired", "folds", "identity", "now_ms", "offset", "scanned")
 
     def __init__(
         self, identity: bytes, offset: int, now_ms: int | None, fired: dict[int, bytes], *, folds: bool = False
@@ -121,6 +121,7 @@ class Origin:
         self.fired = fired
         self.folds = folds
         self.emitted = 0  # how many emissions the record has made; the next one's index
+        self.scanned = 0  # how many rows it has been shown by scans
 
     def next_identity(self) -> bytes:
         """The identity of the record's next emission."""
@@ -150,7 +151,7 @@ class RecordContext(Layer):
         self.started = []
         self.size = 0
         origin = self.origin
-        origin.offset, origin.now_ms, origin.emitted = offset, now_ms, 0
+        origin.offset, origin.now_ms, origin.emitted, origin.scanned = offset, now_ms, 0, 0
 
     @property
     def now(self) -> datetime:
@@ -168,6 +169,7 @@ class RecordContext(Layer):
     def scan(self, row: Row[T], start: str, stop: str) -> Iterator[tuple[str, T]]:
         """See Context."""
         for key, data in self.scan_back(row.key(start), row.key(stop)):
+            self.origin.scanned += 1
             yield key[1:].decode(), row.decode(data)
 
     def put(self, row: Row[T], key: str, value: T) -> None:

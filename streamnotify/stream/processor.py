@@ -22,6 +22,7 @@ MARKS = frozenset({IDENTITY, TICK, RESULT})
 NO_MARK = ("", b"")
 TRIES = (1, 2, 3)  # of a record whose handler fails unexpectedly, before it is dead-lettered (DESIGN 3.3)
 WAKES_PER_TICK = 500
+SCANNED_PER_TICK = 20_000  # rows; a tick must not hold up the lease, and a limit by time would not be the same twice
 
 
 class Processor:
@@ -126,7 +127,7 @@ class Processor:
             self._station.handle(self._decode(record.value or b""), context)
 
     def _handle_tick(self, record: Record, frontier: bytes, tick: RecordContext) -> bool:
-        """Handle due wakes in order until a number or a size is reached; another tick follows for the rest.
+        """Handle due wakes in order until a number, a size or an effort is reached; another tick follows for the rest.
 
         It also ends with a wake that fails unexpectedly: that verdict is persisted before the next one is handled.
         """
@@ -143,7 +144,7 @@ class Processor:
             if not tick.absorb(layer):
                 break
             fired[clock] = key
-            if not stands:
+            if not stands or tick.origin.scanned > SCANNED_PER_TICK:
                 break
         tick.origin.fired = fired
         return stands

@@ -47,6 +47,14 @@ class SetCheck(msgspec.Struct, frozen=True, array_like=True, tag="set_check"):
     phase: datetime
 
 
+class NobodyTold(msgspec.Struct, frozen=True, array_like=True, tag="nobody_told"):
+    """mailboxes -> tasks, keyed by task_name: the alert of a check had no recipient, so that nobody knows of it."""
+
+    monitor: str
+    task_name: str
+    check_time: datetime
+
+
 class AskRuns(msgspec.Struct, frozen=True, array_like=True, tag="ask_runs"):
     """Anybody -> tasks, keyed by task_name: which of its runs do checks see that look back to ``since``?"""
 
@@ -183,7 +191,7 @@ class CheckAnswer(msgspec.Struct, frozen=True, array_like=True, tag="check"):
     next_due: datetime | None = None
 
 
-TasksCommand = MergeRun | NoteLoss | DefineMonitor | SetCheck | AskRuns | AskMonitor | AskCheck
+TasksCommand = MergeRun | NoteLoss | NobodyTold | DefineMonitor | SetCheck | AskRuns | AskMonitor | AskCheck
 MailboxesCommand = NotifyTask | NotifyAlert | TellSuperusers | ReportLateCheck | NotifyHealth | SetSuperuser
 OutboxCommand = DeliverMail | RecordResult | RecordFeedback
 Answer = RunsAnswer | MonitorAnswer | CheckAnswer

@@ -17,6 +17,7 @@ from streamnotify.wire.fields import NAME_LENGTH, Address, AnyCase, Instant, Nam
 from streamnotify.wire.reading import near_miss
 
 MOST_HOURS = 840  # 35 days: how long runs are kept for checks to look back at
+MOST_GRACE_MINUTES = 24 * 60  # runs are kept for so much longer
 MOST_TASKS = 500
 MOST_ADDRESSES = 100  # of a task
 MOST_DEPENDENTS = 100  # of a task
@@ -60,7 +61,7 @@ class TaskParameters(BaseModel):
     remind_hours: Annotated[float, Field(gt=0, le=MOST_HOURS, allow_inf_nan=False)] | None = Field(
         default=None, description="With on_change: again every so many hours while it fails."
     )
-    grace_minutes: Annotated[float, Field(ge=0, le=MOST_HOURS * 60, allow_inf_nan=False)] | None = Field(
+    grace_minutes: Annotated[float, Field(ge=0, le=MOST_GRACE_MINUTES, allow_inf_nan=False)] | None = Field(
         default=None, description="How long after its due time a check is made, looking at all until then; default 0."
     )
     silence_until: Annotated[Instant, AfterValidator(_in_utc)] | None = Field(

@@ -25,7 +25,7 @@ RUN_ID = "Reports/nightly-report/2024-01-15T14:30:00Z"
 
 def recorded(result: CheckResult) -> FakeContext:
     """What is emitted about a check."""
-    ctx = FakeContext()
+    ctx = FakeContext(now=result.evaluated_at)
     record_check(result, ctx)
     return ctx
 
@@ -107,7 +107,7 @@ def test_the_same_check_gives_the_same_bytes() -> None:
     ],
 )
 def test_the_run_is_taken_in_like_any_other(fields: dict[str, Any]) -> None:
-    """It counts from when the check was made, so that a check of the checks that comes later sees it."""
+    """It counts from when the check was recorded, so that a check of the checks that comes later sees it."""
     result = a_result(**fields)
     [(_, event)] = recorded(result).to(TASK_EVENTS)
     engine = MemoryEngine([ingest.station(IngestPolicy()), tasks.station(TasksPolicy())], start=result.evaluated_at)

@@ -17,7 +17,7 @@ from streamnotify.domain.runs import Notify, Run, RunContext
 from streamnotify.domain.status import Status
 from streamnotify.stations import tasks
 from streamnotify.stations.context import Due, Station
-from streamnotify.stations.run_rows import NEWEST_KEPT, RUN, SIGHTING, run_key, run_of_key
+from streamnotify.stations.run_rows import KEPT, RUN, SIGHTING, run_key, run_of_key
 from streamnotify.wire.commands import MergeRun, NotifyTask
 from streamnotify.wire.topics import MAILBOXES, NOTIFICATION_STATUS
 from tests.domain.run_builders import an_update
@@ -139,7 +139,7 @@ def test_a_run_is_forgotten_when_its_time_is_up_and_a_newer_one_is_there(station
     assert ctx.get(RUN, KEY) is None
     assert ctx.get(RUN, run_key("nightly-report", "run-2")) is not None
     assert ctx.wakes_set == 2
-    assert len(ctx.rows) == 3  # the newer run, where it is found, and that it is the newest
+    assert len(ctx.rows) == 2  # the newer run, and where it is found
 
 
 @pytest.mark.parametrize("fields", [{}, {"context": RunContext(type="Hourly")}, {"organization_id": "org-a"}])
@@ -150,11 +150,9 @@ def test_the_newest_run_of_each_context_is_kept_for_the_widest_window(
     merge(station, ctx, COMPLETED, **fields)
     ctx.now = NOW + timedelta(days=2)
     merge(station, ctx, COMPLETED, 2 * 86400, task_id="run-2", context=RunContext(type="Daily"))
-    ctx.advance(station, NOW + timedelta(days=34, hours=23))
+    ctx.advance(station, NOW + KEPT - timedelta(hours=2))
     assert ctx.get(RUN, KEY) is not None
-    ctx.advance(station, NOW + timedelta(days=35, hours=1))
-    assert ctx.get(RUN, KEY) is None
-    ctx.advance(station, NOW + timedelta(days=38))
+    ctx.advance(station, NOW + KEPT + timedelta(days=4))
     assert ctx.rows == {}
 
 
@@ -222,7 +220,7 @@ class Life(RuleBasedStateMachine):
         keep = self.policy.run_retention if before.is_over else self.policy.silent_retention
         if now < before.seen_at + keep and before.presumed_end_at is None:
             assert self.row() is not None, "forgotten too early"
-        kept = max(self.policy.silent_retention, NEWEST_KEPT)
+        kept = max(self.policy.silent_retention, KEPT)
         if now >= self.heard_at + kept + self.policy.run_retention + FORGETTING_SLACK:
             assert self.ctx.rows == {}, "never forgotten"
 

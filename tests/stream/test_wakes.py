@@ -312,3 +312,28 @@ def test_a_wake_of_a_kind_of_row_that_is_no_more_costs_a_dead_letter_and_not_the
     partition.run()
     assert [key for key, _, _ in fired(partition)] == ["first", "third"]
     assert len([e for e in partition.sent if e.topic is DEAD_LETTERS]) == 1
+
+
+def test_a_tick_ends_with_the_wake_that_has_looked_at_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is due comes with the next one, so that no tick holds up the lease; the same each time."""
+    monkeypatch.setattr(processor, "SCANNED_PER_TICK", 5)
+    looked_at = Row(b"o", int, ordered=True)
+
+    def look(command: Any, ctx: Context) -> None:
+        if isinstance(command, Due):
+            ctx.emit(PUBLIC, command.key, len(list(ctx.scan(looked_at, "", "z"))))
+            return
+        for number in range(3):
+            ctx.put(looked_at, f"{number}", number)
+        for key in KEYS:
+            ctx.put(NOTE, key, {})
+            ctx.wake(NOTE, key, at(1))
+
+    partition = OnePartition(station(look, rows=(NOTE, looked_at)))
+    partition.append({})
+    partition.tick(2)
+    partition.run()
+    assert [emission.key for emission in partition.sent] == [b"a", b"b"]
+    partition.tick(4)
+    partition.run()
+    assert [emission.key for emission in partition.sent] == [b"a", b"b", b"c"]

@@ -182,6 +182,7 @@ BEYOND_A_SCHEMA = (".notify_to[0]", ".notify_to[1]", ".silence_until")  # whethe
         ({"notify": True}, ".notify"),
         ({"remind_hours": 0}, ".remind_hours"),
         ({"grace_minutes": -1}, ".grace_minutes"),
+        ({"grace_minutes": 1441}, ".grace_minutes"),
         ({"silence_until": "tomorrow"}, ".silence_until"),
         ({"silence_until": "0001-01-01T00:00:00+14:00"}, ".silence_until"),
     ],
@@ -361,7 +362,7 @@ CHECKS = st.builds(
     urgent=st.booleans(),
     notify=st.sampled_from(Tell),
     remind_hours=st.none() | st.floats(0, 840, exclude_min=True),
-    grace_minutes=st.floats(0, 50_400),
+    grace_minutes=st.floats(0, 1440),
     silence_until=st.none() | st.datetimes(timezones=st.just(UTC)),
 )
 SCHEDULES = st.builds(
