@@ -18,6 +18,7 @@ from streamnotify.errors import BadRecord
 from streamnotify.wire.monitor_config import parse
 
 STDIN = "-"
+MOST_VALUES = 1_000_000  # of a file of YAML
 
 # A mapping with one of these is a monitor; any other is a mapping of monitors by their names.
 _OF_A_MONITOR = ("args", "tasks", "crontab", "interval")
@@ -151,6 +152,7 @@ def _json(file: str, text: str) -> Any:
 def _yaml(file: str, text: str) -> list[Any]:
     try:
         documents = list(YAML(typ="safe", pure=True).load_all(text))  # pure: YAML 1.2, where `on` is no truth value
+        _refuse_too_many(documents)
         return [_plain(document) for document in documents if document is not None]
     except MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
@@ -159,6 +161,20 @@ def _yaml(file: str, text: str) -> list[Any]:
         raise UnreadableFile(f"{name_of(file)}: {error}") from None
     except RecursionError:
         raise UnreadableFile(f"{name_of(file)}: nested too deeply") from None
+
+
+def _refuse_too_many(documents: list[Any]) -> None:
+    """Aliases of aliases: nine lines of YAML can stand for billions of values."""
+    waiting, seen = list(documents), 0
+    while waiting:
+        value = waiting.pop()
+        seen += 1
+        if seen > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES:,} values, aliases counted each time")
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
 
 
 def _problem(error: MarkedYAMLError) -> str:

@@ -51,6 +51,12 @@ def offline(tmp_path: Path) -> Offline:
     return Offline(tmp_path)
 
 
+# Nine lines that stand for a billion values.
+ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
+)
+
+
 @pytest.mark.parametrize(
     ("file", "content", "number"),
     [
@@ -101,6 +107,7 @@ def test_a_file_holds_monitors_in_every_usual_shape(offline: Offline, file: str,
         ("m.yaml", "a: .inf\n", "m.yaml: inf is no number"),
         ("m.yaml", "a: !!python/object:os.system x\n", "m.yaml, line 1: no YAML: could not determine a constructor"),
         ("m.yaml", "[" * 100_000, "m.yaml: nested too deeply"),
+        ("m.yaml", ALIASES, "m.yaml: more than 1,000,000 values"),
         ("m.yaml", "name: a\nenabled: on\ncrontab: 5 * * * *\ntasks: {}\n", "m.yaml, a: enabled: "),
     ],
 )

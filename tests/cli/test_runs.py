@@ -103,7 +103,10 @@ def test_runs_are_listed_newest_first_as_far_back_as_asked(ask: Asking) -> None:
 
 def test_a_task_never_seen_has_no_runs(ask: Asking) -> None:
     result = ask("runs", "Listed")
-    assert (result.exit_code, result.output) == (1, "0 runs of Listed in the last 24 hour(s)\n")
+    assert (result.exit_code, result.output) == (
+        1,
+        "0 runs of Listed in the last 24 hour(s); a task's name is case-sensitive\n",
+    )
 
 
 def test_a_bare_dictionary_is_looked_at_and_nobody_told(ask: Asking) -> None:
