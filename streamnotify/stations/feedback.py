@@ -14,8 +14,8 @@ from datetime import datetime
 from streamnotify.domain.feedback import BounceType, FeedbackEvent, enhanced_status, sign_of
 from streamnotify.domain.suppression import Evidence
 from streamnotify.stations.context import Context, Folding, Record, Station
-from streamnotify.stations.public_records import count_misspelt, in_utc, published_at
-from streamnotify.wire.cloudevents import NO_ATTRIBUTES, open_cloudevent, open_unmarked
+from streamnotify.stations.public_records import count_misspelt, in_utc, opened_cloudevent, published_at
+from streamnotify.wire.cloudevents import NO_ATTRIBUTES
 from streamnotify.wire.commands import RecordFeedback
 from streamnotify.wire.feedback import NotificationFeedback, parse
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
@@ -42,9 +42,7 @@ def station() -> Station:
     misspelt: Counter[str] = Counter()
 
     def handle(record: Record, ctx: Context) -> None:
-        opened = (open_cloudevent(record.value, record.headers) if record.headers else None) or open_unmarked(
-            record.value
-        )
+        opened = opened_cloudevent(record)
         feedback = parse(record.value if opened is None else opened.data)
         count_misspelt(feedback.model_extra, _FIELDS, misspelt, "a delivery event", logger)
         attributes = NO_ATTRIBUTES if opened is None else opened.attributes

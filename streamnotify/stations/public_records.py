@@ -11,7 +11,7 @@ from typing import overload
 
 from streamnotify.errors import BadRecord
 from streamnotify.stations.context import Record
-from streamnotify.wire.cloudevents import open_cloudevent, open_unmarked
+from streamnotify.wire.cloudevents import Opened, open_cloudevent, open_unmarked
 from streamnotify.wire.fields import NAME_LENGTH
 from streamnotify.wire.reading import near_miss
 
@@ -37,8 +37,17 @@ def content_of(record: Record) -> bytes | None:
     Raises:
         BadRecord: if it is a CloudEvent, but not a valid one.
     """
-    opened = (open_cloudevent(record.value, record.headers) if record.headers else None) or open_unmarked(record.value)
+    opened = opened_cloudevent(record)
     return record.value if opened is None else opened.data
+
+
+def opened_cloudevent(record: Record) -> Opened | None:
+    """The CloudEvent that the record is, marked as one or not; None if it is none.
+
+    Raises:
+        BadRecord: if it is a CloudEvent, but not a valid one.
+    """
+    return (open_cloudevent(record.value, record.headers) if record.headers else None) or open_unmarked(record.value)
 
 
 def published_at(record: Record) -> datetime:

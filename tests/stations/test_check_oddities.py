@@ -16,8 +16,8 @@ from streamnotify.wire.commands import NotifyTask, ReportLateCheck
 from streamnotify.wire.topics import DEAD_LETTERS, TASK_EVENTS
 from tests.domain.run_builders import T0, an_update
 from tests.e2e.in_memory import InMemoryProduct
+from tests.stations.checked_tasks import HOUR, MINUTE, SYNC, Deployment
 from tests.stations.fake_context import NOW, FakeContext
-from tests.stations.test_checks import HOUR, MINUTE, SYNC, Deployment
 
 DAY = 24 * HOUR
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
