@@ -1,4 +1,4 @@
-"""``python -m benchmarks [latency|mails|checks|throughput|state]``: without a name, all one after another."""
+"""``python -m benchmarks [latency|mails|checks|digests|throughput|state]``: without a name, all one after another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import checks, latency, mails, state, throughput
+from benchmarks import checks, digests, latency, mails, state, throughput
 from benchmarks.children import BenchmarkFailed
 from benchmarks.report import Report
 from benchmarks.stage import Stage
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Stage, int, Report], None]] = {
     "latency": latency.run,
     "mails": mails.run,
     "checks": checks.run,
+    "digests": digests.run,
     "throughput": throughput.run,
     "state": state.run,
 }
@@ -28,6 +29,7 @@ EVENTS = {
     "latency": latency.EVENTS,
     "mails": mails.EVENTS,
     "checks": checks.EVENTS,
+    "digests": digests.EVENTS,
     "throughput": throughput.EVENTS,
     "state": state.EVENTS,
 }

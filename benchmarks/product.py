@@ -116,6 +116,8 @@ class Product:
             "SMTP_TLS": "none",
             "SMTP_FROM": "noreply@example.com",
             "FRONTEND_URL": "http://localhost:3000",
+            "STREAMNOTIFY_DIGEST_WINDOW": "0",  # single mails are what is measured
+            "STREAMNOTIFY_ALERT_DIGEST_WINDOW": "0",
             "STREAMNOTIFY_TOPIC_PREFIX": f"{self.name}.",
             "STREAMNOTIFY_APP_ID": APP_ID,
             "STREAMNOTIFY_PARTITIONS": str(PARTITIONS),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamnotify import settings
 from streamnotify.domain.delivery import DeliveryPolicy
+from streamnotify.domain.digest import Lane, LanePolicy
 from streamnotify.domain.run_steps import IngestPolicy, TasksPolicy
 from streamnotify.errors import SettingsError
 from streamnotify.render.policy import Brand, RenderPolicy
@@ -35,23 +36,45 @@ def build_stations(loaded: Settings) -> tuple[Station, ...]:
         SettingsError: if a policy refuses what the settings say.
     """
     placeholders = loaded.placeholder_domains
-    mailbox_policy = mailing.MailboxPolicy(loaded.recipient_hold, loaded.mail_max_age, frozenset(placeholders))
     if not loaded.smtp_complete:
         logger.warning("SMTP configuration incomplete. Email notifications will be disabled.")
-    elif loaded.unsubscribe_mailto is None:
-        logger.warning("Mails carry no unsubscribe link. STREAMNOTIFY_UNSUBSCRIBE_MAILTO gives them one.")
+    elif loaded.public_url is None and loaded.unsubscribe_mailto is None:
+        logger.warning(
+            "Mails carry no unsubscribe link. STREAMNOTIFY_PUBLIC_URL, or STREAMNOTIFY_UNSUBSCRIBE_MAILTO, gives them "
+            "one."
+        )
     try:
         return (
             ingest.station(IngestPolicy(max_event_age=loaded.max_event_age)),
             monitors.station(),
             directory.station(),
             tasks.station(TasksPolicy(run_retention=loaded.run_retention, placeholder_domains=placeholders)),
-            mailboxes.station(mailbox_policy, renderer(loaded)),
+            mailboxes.station(mailbox_policy(loaded), renderer(loaded)),
             feedback.station(),
             deliveries.station(DeliveryPolicy(hold_kinds=frozenset(loaded.hold_ambiguous)), sender(loaded)),
         )
     except (ValueError, OSError) as error:  # the latter: a certificate file that cannot be used
         raise SettingsError(str(error)) from error
+
+
+def mailbox_policy(loaded: Settings) -> mailing.MailboxPolicy:
+    """When mails go singly and when they are squashed, and what is not mailed."""
+    return mailing.MailboxPolicy(
+        recipient_hold=loaded.recipient_hold,
+        mail_max_age=loaded.mail_max_age,
+        placeholder_domains=frozenset(loaded.placeholder_domains),
+        lanes={
+            Lane.TASKS: LanePolicy(
+                loaded.digest_after, loaded.digest_window, loaded.digest_max_wait, loaded.digest_show
+            ),
+            Lane.ALERTS: LanePolicy(
+                loaded.alert_digest_after,
+                loaded.alert_digest_window,
+                loaded.alert_digest_max_wait,
+                loaded.digest_show,
+            ),
+        },
+    )
 
 
 def renderer(loaded: Settings) -> Renderer | None:
@@ -86,6 +109,8 @@ def _renderer(loaded: Settings, smtp_from: str, frontend_url: str | None) -> Ren
             frontend_url=frontend_url,
             link_test_run=loaded.link_test_run,
             link_test_set=loaded.link_test_set,
+            link_notifications=loaded.link_notifications,
+            unsubscribe=loaded.unsubscribe_links,
             unsubscribe_mailto=loaded.unsubscribe_mailto,
         )
         return Renderer(policy, loaded.template_dir)

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 from streamnotify.domain.hosts import is_loopback
-from streamnotify.setting_values import format_duration, host_of
+from streamnotify.setting_values import host_of
 from streamnotify.smtp.presets import provider_of
+from streamnotify.wire.durations import format_duration
 from streamnotify.wire.topic_layout import EVENT_RETENTION
 
 LEAST_RUN_RETENTION = EVENT_RETENTION + timedelta(days=2)  # a run must outlive its events (SPEC section 3)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from streamnotify.domain.hosts import is_loopback
 from streamnotify.render.addresses import envelope_address
 
-_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms]?)", re.ASCII)
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9._-]*")
 
 
@@ -26,31 +23,6 @@ class Bind:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def duration(*, zero: bool) -> Callable[[str], timedelta]:
-    """Parser of ``30m``, ``45s``, ``2h``, ``3d`` or plain seconds; of 0 too if ``zero``."""
-    allowed = "a duration such as 30m, 45s, 2h, 3d or plain seconds" + ("" if zero else " (longer than 0)")
-
-    def parse(text: str) -> timedelta:
-        match = _DURATION.fullmatch(text)
-        try:
-            value = float(match[1]) * _UNITS[match[2] or "s"] if match else None
-        except OverflowError:
-            value = None
-        if value is None or (not value and not zero):
-            raise ValueError(f"{allowed} is allowed")
-        return value
-
-    return parse
-
-
-def format_duration(value: timedelta) -> str:
-    """The shortest text that :func:`duration` reads back as ``value``."""
-    for unit, length in _UNITS.items():
-        if value and not value % length:
-            return f"{value // length}{unit}"
-    return f"{value.total_seconds():g}s"
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

@@ -19,9 +19,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streamnotify import setting_values as values
 from streamnotify.errors import SettingsError
 from streamnotify.render.policy import Brand
+from streamnotify.render.unsubscribe import UnsubscribeLinks
 from streamnotify.setting_rules import contradictions, doubts
 from streamnotify.smtp.presets import PRESETS
 from streamnotify.stream.security import KafkaSecurity
+from streamnotify.wire.durations import duration
 
 _DOTENV = ".env"
 _BRAND = Brand()
@@ -37,8 +39,8 @@ def _parsed(parse: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda text: parse(text.strip()))
 
 
-Duration = Annotated[timedelta, _parsed(values.duration(zero=True))]
-PositiveDuration = Annotated[timedelta, _parsed(values.duration(zero=False))]
+Duration = Annotated[timedelta, _parsed(duration(zero=True))]
+PositiveDuration = Annotated[timedelta, _parsed(duration(zero=False))]
 Count = Annotated[int, _parsed(values.whole_number(1, 1000))]
 Line = Annotated[str, _parsed(values.line)]
 Url = Annotated[str, _parsed(values.url)]
@@ -72,8 +74,12 @@ def _mails(name: str, meaning: str, default: Any = None, **derived: Any) -> Any:
     return _setting("Mails", f"STREAMNOTIFY_{name}", meaning, default, **derived)
 
 
-def _later(name: str, meaning: str, default: Any = None, **derived: Any) -> Any:
-    return _setting("Checked now, used by parts to come", f"STREAMNOTIFY_{name}", meaning, default, **derived)
+def _web(name: str, meaning: str, default: Any = None) -> Any:
+    return _setting("Web", f"STREAMNOTIFY_{name}", meaning, default)
+
+
+def _later(name: str, meaning: str, default: Any = None) -> Any:
+    return _setting("Checked now, used by parts to come", f"STREAMNOTIFY_{name}", meaning, default)
 
 
 def _default_host(data: dict[str, Any]) -> str | None:
@@ -250,32 +256,38 @@ class Settings(BaseSettings):
     )
     unsubscribe_mailto: Address | None = _mails("UNSUBSCRIBE_MAILTO", "Address that unsubscribes without PUBLIC_URL.")
 
-    digest_after: Count = _later("DIGEST_AFTER", "Task mails that go singly within a window.", 1)
-    digest_window: Duration = _later(
+    digest_after: Count = _mails("DIGEST_AFTER", "Task mails that go singly within a window.", 1)
+    digest_window: Duration = _mails(
         "DIGEST_WINDOW", "Window of task mails; 0 sends each at once.", timedelta(minutes=30)
     )
-    digest_max_wait: Duration = _later(
+    digest_max_wait: Duration = _mails(
         "DIGEST_MAX_WAIT",
         "Longest wait of a squashed task mail, at least the window; default 4 windows.",
         derive=lambda data: 4 * data["digest_window"],
     )
-    digest_show: Count = _later("DIGEST_SHOW", "Notifications that a digest shows.", 10)
-    alert_digest_after: Count = _later("ALERT_DIGEST_AFTER", "Alerts that go singly within a window.", 5)
-    alert_digest_window: Duration = _later(
+    digest_show: Count = _mails("DIGEST_SHOW", "Notifications that a digest shows.", 10)
+    alert_digest_after: Count = _mails("ALERT_DIGEST_AFTER", "Alerts that go singly within a window.", 5)
+    alert_digest_window: Duration = _mails(
         "ALERT_DIGEST_WINDOW", "Window of alerts; 0: each at once.", timedelta(minutes=10)
     )
-    alert_digest_max_wait: Duration = _later(
+    alert_digest_max_wait: Duration = _mails(
         "ALERT_DIGEST_MAX_WAIT", "Longest wait of a squashed alert, at least the window.", timedelta(minutes=30)
     )
-    link_notifications: Annotated[str, _parsed(values.path_template())] | None = _later(
-        "LINK_NOTIFICATIONS", "Path behind FRONTEND_URL of all notifications; default: the built-in page."
+    link_notifications: Annotated[str, _parsed(values.path_template())] | None = _mails(
+        "LINK_NOTIFICATIONS", "Path behind FRONTEND_URL of all notifications; without it digests do not link there."
     )
-    secret: SecretStr | None = _later("SECRET", "Signs links, at least 16 characters; required with PUBLIC_URL.")
-    public_url: Url | None = _later("PUBLIC_URL", "Where the web process is reached from outside; https off loopback.")
+    secret: SecretStr | None = _mails(
+        "SECRET", "Seals unsubscribe links; at least 16 characters, required with PUBLIC_URL."
+    )
+    public_url: Url | None = _mails(
+        "PUBLIC_URL", "Where the web process is reached from outside, for unsubscribe links; https except on loopback."
+    )
+
+    http_bind: Annotated[values.Bind, _parsed(values.bind)] = _web(
+        "HTTP_BIND", "host:port where `streamnotify web` listens.", values.Bind("127.0.0.1", 8090)
+    )
+
     api_tokens_file: ExistingFile | None = _later("API_TOKENS_FILE", "File of the HTTP interface's tokens.")
-    http_bind: Annotated[values.Bind, _parsed(values.bind)] = _later(
-        "HTTP_BIND", "host:port of the web process.", values.Bind("127.0.0.1", 8090)
-    )
 
     @property
     def smtp_complete(self) -> bool:
@@ -296,6 +308,16 @@ class Settings(BaseSettings):
             key_file=self.kafka_ssl_keyfile,
             key_password=reveal(self.kafka_ssl_password),
         )
+
+    @property
+    def unsubscribe_links(self) -> UnsubscribeLinks | None:
+        """What makes and reads the links that unsubscribe; None without a PUBLIC_URL.
+
+        Raises:
+            ValueError: if links cannot follow it.
+        """
+        secret = reveal(self.secret)
+        return UnsubscribeLinks(self.public_url, secret) if self.public_url and secret else None
 
 
 def load() -> Settings:

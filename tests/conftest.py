@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import settings
 
 from streamnotify.devtools.kafka import EmbeddedKafka
+
+# How long an example may take says more about the machine than about the code: benchmarks/ measure that.
+settings.register_profile("streamnotify", deadline=None)
+settings.load_profile("streamnotify")
 
 
 class OwnKafka(Protocol):

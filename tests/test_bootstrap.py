@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from streamnotify import bootstrap, settings
+from streamnotify.domain.digest import Lane, LanePolicy
+from streamnotify.domain.preferences import UnsubscribeScope
 from streamnotify.errors import SettingsError
+from streamnotify.render.unsubscribe import UnsubscribeLinks
+from streamnotify.stations import mailing
 
 
 @pytest.fixture(autouse=True)
@@ -52,10 +56,57 @@ def test_mails_without_an_unsubscribe_link_are_warned_of_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bootstrap.build_stations(settings.load())
-    assert caplog.messages == ["Mails carry no unsubscribe link. STREAMNOTIFY_UNSUBSCRIBE_MAILTO gives them one."]
-    monkeypatch.setenv("STREAMNOTIFY_UNSUBSCRIBE_MAILTO", "stop@example.com")
+    assert caplog.messages == [
+        "Mails carry no unsubscribe link. STREAMNOTIFY_PUBLIC_URL, or STREAMNOTIFY_UNSUBSCRIBE_MAILTO, gives them one."
+    ]
+    with monkeypatch.context() as environment:
+        environment.setenv("STREAMNOTIFY_UNSUBSCRIBE_MAILTO", "stop@example.com")
+        bootstrap.build_stations(settings.load())
+    monkeypatch.setenv("STREAMNOTIFY_PUBLIC_URL", "https://notify.example.com")
+    monkeypatch.setenv("STREAMNOTIFY_SECRET", "a secret of the tests")
     bootstrap.build_stations(settings.load())
     assert len(caplog.messages) == 1
+
+
+def test_the_links_of_mails_are_those_that_the_web_process_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load().unsubscribe_links is None
+    monkeypatch.setenv("STREAMNOTIFY_SECRET", "a secret of the tests")
+    assert settings.load().unsubscribe_links is None
+    monkeypatch.setenv("STREAMNOTIFY_PUBLIC_URL", "https://notify.example.com/mails/")
+    links = settings.load().unsubscribe_links
+    assert links is not None
+    scope, now = UnsubscribeScope("user:ann", ("task_completion",)), datetime(2026, 3, 1, tzinfo=UTC)
+    url = links.url(scope, now)
+    assert url is not None
+    assert url.startswith("https://notify.example.com/mails/unsubscribe/")
+    same = UnsubscribeLinks("https://elsewhere.example.com", "a secret of the tests")
+    assert same.opened(url.rpartition("/")[2], now) == scope
+
+
+def test_a_public_url_that_no_link_can_follow_refuses_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMNOTIFY_SECRET", "a secret of the tests")
+    monkeypatch.setenv("STREAMNOTIFY_PUBLIC_URL", "https://notify.example.com/?to=")
+    with pytest.raises(SettingsError, match="PUBLIC_URL: an https URL"):
+        bootstrap.build_stations(settings.load())
+
+
+def test_the_lanes_keep_the_pace_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = bootstrap.mailbox_policy(settings.load())
+    assert defaults == mailing.MailboxPolicy()
+    for name, text in {
+        "DIGEST_AFTER": "2",
+        "DIGEST_WINDOW": "20m",
+        "DIGEST_MAX_WAIT": "1h",
+        "DIGEST_SHOW": "7",
+        "ALERT_DIGEST_AFTER": "3",
+        "ALERT_DIGEST_WINDOW": "1m",
+        "ALERT_DIGEST_MAX_WAIT": "5m",
+    }.items():
+        monkeypatch.setenv(f"STREAMNOTIFY_{name}", text)
+    assert bootstrap.mailbox_policy(settings.load()).lanes == {
+        Lane.TASKS: LanePolicy(2, timedelta(minutes=20), timedelta(hours=1), 7),
+        Lane.ALERTS: LanePolicy(3, timedelta(minutes=1), timedelta(minutes=5), 7),
+    }
 
 
 def test_a_file_that_holds_no_certificates_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

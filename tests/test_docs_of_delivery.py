@@ -8,11 +8,11 @@ from pathlib import Path
 from prometheus_client import Counter, Gauge
 
 from streamnotify.domain.delivery import AFTER_ATTEMPT, WAITS, DeliveryPolicy, DeliveryState, Outcome, Wait
-from streamnotify.setting_values import format_duration
 from streamnotify.smtp import metrics
 from streamnotify.smtp.breaker import PROBE_AFTER
 from streamnotify.smtp.classification import RULES, Rule
 from streamnotify.smtp.fault import FaultKind, Stage
+from streamnotify.wire.durations import format_duration
 
 DOCS = Path(__file__).parents[1] / "docs" / "delivery.md"
 

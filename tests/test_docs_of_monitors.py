@@ -45,7 +45,7 @@ def test_the_yaml_file_can_be_applied(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(block)
     checked = check_files([str(tmp_path / "m.yaml")])
     assert (checked.errors, checked.warnings) == ([], [])
-    assert [*checked.monitors] == ["Monitor Hourly Data Sync", "Monitor Data Export"]
+    assert [*checked.records] == ["Monitor Hourly Data Sync", "Monitor Data Export"]
 
 
 def test_every_parameter_and_status_has_its_row() -> None:

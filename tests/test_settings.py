@@ -10,7 +10,8 @@ import pytest
 
 from streamnotify import settings
 from streamnotify.errors import SettingsError
-from streamnotify.setting_values import Bind, duration, format_duration
+from streamnotify.setting_values import Bind
+from streamnotify.wire.durations import duration, format_duration
 
 
 @pytest.fixture(autouse=True)

@@ -12,12 +12,12 @@ from pydantic import SecretStr
 
 from streamnotify import bootstrap, settings
 from streamnotify.errors import StreamnotifyError
-from streamnotify.setting_values import format_duration
 from streamnotify.smtp.fault import SmtpFault
 from streamnotify.smtp.hints import hint
 from streamnotify.smtp.policy import SmtpPolicy
 from streamnotify.smtp.pool import Pool
 from streamnotify.stream.topic_admin import TopicAdmin
+from streamnotify.wire.durations import format_duration
 
 EXIT_FAILED = 1
 EXIT_WARNED = 3

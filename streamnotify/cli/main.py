@@ -33,12 +33,16 @@ SUBCOMMANDS = {
     "demo": Subcommand("demo", "dev", "Show everything at work on this machine."),
     "feedback": Subcommand("feedback", "worker", "Take in what mail servers report about our mails."),
     "kafka": Subcommand("kafka", "worker", "Run an embedded Kafka, and its console tools on any Kafka."),
+    "mailbox": Subcommand("mailbox", "worker", "Show somebody's mailbox: preferences, digests and last mails."),
     "monitor": Subcommand("monitor", "worker", "Define monitors, see how they stand, and have them look now."),
     "preview": Subcommand("preview", "worker", "Show what the mails look like."),
     "runs": Subcommand("runs", "worker", "List the runs of a task as its monitors see them."),
     "send-test": Subcommand("send_test", "worker", "Send one mail, and say how each step went."),
     "suppressions": Subcommand("suppressions", "worker", "Show and change the addresses that get no mail."),
     "topics": Subcommand("topics", "worker", "Compare or create the topics."),
+    "users": Subcommand("users", "worker", "Keep the directory: who is who, and at what address."),
+    "web": Subcommand("web", "web", "Serve the pages that unsubscribe links lead to."),
+    "why": Subcommand("why", "worker", "Tell what became of a notification, and why."),
     "worker": Subcommand("worker", "worker", "Read the stream and send the mails."),
 }
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from streamnotify import bootstrap
-from streamnotify.cli.monitor_files import STDIN, UnreadableFile, is_a_monitor, name_of, read_documents, written_name
+from streamnotify.cli.documents import STDIN, UnreadableFile, name_of, read_documents
+from streamnotify.cli.monitor_files import is_a_monitor, written_name
 from streamnotify.domain.alerts import CheckResult, Verdict
 from streamnotify.domain.monitors import TaskCheck
 from streamnotify.errors import BadRecord

@@ -15,11 +15,11 @@ from streamnotify import bootstrap
 from streamnotify.domain.monitors import Monitor, TaskCheck
 from streamnotify.domain.schedule import Schedule
 from streamnotify.errors import BadRecord
-from streamnotify.setting_values import format_duration
 from streamnotify.settings import Settings
 from streamnotify.stream.asking import NoAnswer, ask
 from streamnotify.stream.config import EngineConfig
 from streamnotify.wire.commands import Answer, AskCheck, AskMonitor, CheckAnswer, MonitorAnswer
+from streamnotify.wire.durations import format_duration
 from streamnotify.wire.monitor_config import parse
 
 _AT_ONCE = 2000  # questions; a producer takes 100,000 records

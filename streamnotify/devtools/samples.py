@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from streamnotify.devtools.alert_samples import NAMES, alert_sample, health_sample
+from streamnotify.devtools import alert_samples, digest_samples
+from streamnotify.devtools.alert_samples import alert_sample, health_sample
+from streamnotify.devtools.digest_samples import DIGEST, digest_sample
 from streamnotify.domain.alerts import HEALTH
 from streamnotify.domain.notifications import TaskNotification, notification_id
 from streamnotify.render.renderer import RenderedMail, Renderer
@@ -127,6 +129,7 @@ _CHANGES: dict[str, dict[str, Any]] = {
     },
 }
 SAMPLES = tuple(_CHANGES)  # of tasks
+_NAMES = alert_samples.NAMES | {DIGEST: digest_samples.NAMES}  # of others, by template
 
 
 def sample(name: str, template: str, organization_id: str | None = None) -> TaskNotification:
@@ -139,13 +142,15 @@ def sample(name: str, template: str, organization_id: str | None = None) -> Task
 
 def samples_of(template: str) -> tuple[str, ...]:
     """The names of the samples that ``template`` is for."""
-    return NAMES.get(template, SAMPLES)
+    return _NAMES.get(template, SAMPLES)
 
 
 def sample_mail(renderer: Renderer, name: str, template: str, organization_id: str | None = None) -> RenderedMail:
     """The mail that ``renderer`` makes of a sample of :func:`samples_of` ``template``."""
-    if template not in NAMES:
+    if template not in _NAMES:
         return renderer.task_mail(sample(name, template, organization_id), RECIPIENT, NOW)
+    if template == DIGEST:
+        return renderer.digest_mail(digest_sample(name, organization_id), RECIPIENT, NOW)
     if template == HEALTH:
         return renderer.health_mail(health_sample(name, organization_id), RECIPIENT, NOW)
     return renderer.alert_mail(alert_sample(name, template, organization_id), RECIPIENT, NOW)

@@ -71,7 +71,8 @@ class AlertNotification:
     """A task is not as expected, or is again: one notification to one recipient.
 
     ``kind`` is :data:`ALERT` or :data:`RECOVERY`. ``current_status`` None: no execution was found. ``task_id`` is the
-    check's own, ``<monitor>/<task>/<T>``. ``email`` None: whoever the superusers are.
+    check's own, ``<monitor>/<task>/<T>``. ``email`` None: whoever the superusers are. ``mailbox`` is the recipient's,
+    set once it has taken the notification.
     """
 
     notification_id: str
@@ -91,6 +92,7 @@ class AlertNotification:
     email: str | None = None
     name: str | None = None
     user_id: str | None = None
+    mailbox: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class HealthNotification:
     name: str | None = None
     user_id: str | None = None
     monitor: str | None = None
+    mailbox: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

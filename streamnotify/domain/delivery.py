@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from streamnotify.domain.alerts import ALERT, HEALTH, RECOVERY
+from streamnotify.domain.pending import PendingDigest
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMail:
-    """A mail in its final bytes, as it lies in the outbox. ``to`` is one address; ``sender`` the envelope's."""
+    """A mail in its final bytes, as it lies in the outbox. ``to`` is one address; ``sender`` the envelope's.
+
+    ``mailbox`` is whose mail it is, in whose name preferences are asked once more before it goes; ``digest`` is what it
+    is made of, if it is a digest.
+    """
 
     notification_id: str
     kind: str
@@ -29,6 +34,8 @@ class OutgoingMail:
     user_id: str | None = None
     organization_id: str | None = None
     monitor: str | None = None
+    mailbox: str | None = None
+    digest: PendingDigest | None = None
 
 
 class Priority(enum.IntEnum):
@@ -114,7 +121,7 @@ class DeliveryState(enum.StrEnum):
     SENT = "sent"
     FAILED = "failed"
     EXPIRED = "expired"
-    SUPPRESSED = "suppressed"  # its address has come to get no mail
+    SUPPRESSED = "suppressed"  # its address has come to get no mail, or it is not wanted any more
 
     @property
     def is_final(self) -> bool:
@@ -180,11 +187,20 @@ class DeliveryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The ledger of one mail: its state, the number of its latest attempt and, if deferred, when the next is due."""
+    """The ledger of one mail: its state, the number of its latest attempt and, if deferred, when the next is due.
+
+    ``may_have_arrived``: an attempt was ambiguous, so that the relay may have the mail.
+    """
 
     state: DeliveryState
     attempt: int = 0
     next_at: datetime | None = None
+    may_have_arrived: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        """True if the mail has just come in: its first attempt is to begin."""
+        return self.state is DeliveryState.ATTEMPTING and self.attempt == 1
 
 
 def begin(mail: OutgoingMail, now: datetime) -> Delivery:
@@ -199,12 +215,13 @@ def resolve(
     if delivery.state is not DeliveryState.ATTEMPTING or result.attempt != delivery.attempt:
         return None
     state = AFTER_ATTEMPT[result.outcome]
+    may_have_arrived = delivery.may_have_arrived or result.outcome is Outcome.AMBIGUOUS
+    ended = Delivery(state, delivery.attempt, may_have_arrived=may_have_arrived)
     if state is not DeliveryState.DEFERRED:
-        return Delivery(state, delivery.attempt)
+        return ended
     if now >= mail.expires_at:
-        return Delivery(DeliveryState.EXPIRED, delivery.attempt)
-    next_at = min(now + retry_after(result, mail.kind, policy), mail.expires_at)
-    return Delivery(DeliveryState.DEFERRED, delivery.attempt, next_at)
+        return replace(ended, state=DeliveryState.EXPIRED)
+    return replace(ended, next_at=min(now + retry_after(result, mail.kind, policy), mail.expires_at))
 
 
 def retry(delivery: Delivery, mail: OutgoingMail, now: datetime) -> Delivery | None:
@@ -212,6 +229,12 @@ def retry(delivery: Delivery, mail: OutgoingMail, now: datetime) -> Delivery | N
     if delivery.state is not DeliveryState.DEFERRED:
         return None
     return _attempt_or_expire(delivery, mail, now)
+
+
+def refuse(delivery: Delivery) -> Delivery:
+    """The delivery of a mail that must not go any more; the attempt that was to begin has not."""
+    begun = delivery.attempt - (delivery.state is DeliveryState.ATTEMPTING)
+    return replace(delivery, state=DeliveryState.SUPPRESSED, attempt=begun, next_at=None)
 
 
 def retry_after(result: AttemptResult, kind: str, policy: DeliveryPolicy) -> timedelta:
@@ -233,5 +256,5 @@ def retry_after(result: AttemptResult, kind: str, policy: DeliveryPolicy) -> tim
 
 def _attempt_or_expire(delivery: Delivery, mail: OutgoingMail, now: datetime) -> Delivery:
     if now >= mail.expires_at:
-        return Delivery(DeliveryState.EXPIRED, delivery.attempt)
-    return Delivery(DeliveryState.ATTEMPTING, delivery.attempt + 1)
+        return replace(delivery, state=DeliveryState.EXPIRED, next_at=None)
+    return replace(delivery, state=DeliveryState.ATTEMPTING, attempt=delivery.attempt + 1, next_at=None)

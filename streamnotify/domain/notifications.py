@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+DIGEST = "notification_digest"  # the e-mail kind of a mail about several notifications
+
 
 def notification_id(kind: str, *identity: str) -> str:
     """The stable name of a notification: base32(sha256(kind, identity...))[:26] (DESIGN section 9).
@@ -49,6 +51,7 @@ class TaskNotification:
 
     ``status`` is success, failed or cancelled. ``duration_s`` is in seconds. ``variables`` are the result's keys that
     templates may use. ``email`` and ``name`` come from ``notify``; ``user_id`` names somebody in the directory.
+    ``mailbox`` and ``timezone`` are the recipient's, set once the mailbox has taken it; it sets the others then, too.
     """
 
     notification_id: str
@@ -68,6 +71,8 @@ class TaskNotification:
     name: str | None = None
     urgent: bool = False
     variables: dict[str, Any] = field(default_factory=dict)
+    mailbox: str | None = None
+    timezone: str | None = None
 
 
 def is_placeholder(email: str, domains: Collection[str]) -> bool:

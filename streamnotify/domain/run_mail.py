@@ -8,7 +8,13 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from streamnotify.domain.alerts import ALERT, HEALTH, RECOVERY
-from streamnotify.domain.notifications import SuppressionReason, TaskNotification, is_placeholder, notification_id
+from streamnotify.domain.notifications import (
+    DIGEST,
+    SuppressionReason,
+    TaskNotification,
+    is_placeholder,
+    notification_id,
+)
 from streamnotify.domain.runs import Facts, Notify, RunError, Step, started_at, wants_mail
 from streamnotify.domain.status import MAILED_OUTCOMES, MailedOutcome
 
@@ -16,7 +22,7 @@ DEFAULT_KIND = "task_completion"
 ERROR_MESSAGE_LIMIT = 2000  # characters
 
 # What is only ours to send: it has rights that no publisher may take, such as not to be turned off.
-RESERVED_KINDS = frozenset((ALERT, RECOVERY, HEALTH, "notification_digest"))
+RESERVED_KINDS = frozenset((ALERT, RECOVERY, HEALTH, DIGEST))
 
 # Keys of a result that are ours to say (SPEC 2.1).
 RESERVED_VARIABLES = frozenset(

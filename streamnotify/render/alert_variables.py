@@ -39,7 +39,7 @@ def alert_variables(alert: AlertNotification) -> Variables:
         "task_name": _name(alert.task_name),
         "current_status": alert.current_status or NO_EXECUTION,
         "expected_statuses": ", ".join(alert.expected_statuses),
-        "lookback_hours": _plain(alert.lookback_hours),
+        "lookback_hours": plain_hours(alert.lookback_hours),
         "started_at": _instant(alert.started_at),
         "finished_at": _instant(alert.finished_at),
         "check_time": _instant(alert.check_time),
@@ -72,7 +72,7 @@ def _name(name: str) -> str:
     return shorten(one_line(name), _NAME_LIMIT)
 
 
-def _plain(hours: float) -> float:
+def plain_hours(hours: float) -> float:
     """``hours`` as people write them: 1, not 1.0."""
     return int(hours) if hours == int(hours) else hours
 

@@ -12,8 +12,12 @@ from urllib.parse import quote
 from streamnotify.domain.alerts import ALERT, HEALTH, RECOVERY, AlertNotification, HealthNotification
 from streamnotify.domain.delivery import OutgoingMail
 from streamnotify.domain.notifications import TaskNotification, notification_id
+from streamnotify.domain.pending import DigestNotification
+from streamnotify.domain.preferences import UnsubscribeScope
+from streamnotify.domain.recipients import address_mailbox
 from streamnotify.render.addresses import envelope_address
 from streamnotify.render.alert_variables import alert_variables, health_variables
+from streamnotify.render.digest_variables import digest_variables
 from streamnotify.render.library import TASK_COMPLETION, Library
 from streamnotify.render.mime import Mailbox, Mime, to_bytes
 from streamnotify.render.organizations import organization_brands
@@ -23,11 +27,11 @@ from streamnotify.render.variables import Variables, declared_only, task_variabl
 from streamnotify.render.wrapping import wrap
 
 _NOT_IN_ID = re.compile(r"[^A-Za-z0-9_-]+")
-_NOT_FOR_TASKS = frozenset((ALERT, RECOVERY, HEALTH))  # templates that a task's variables cannot fill in
+DIGEST = "notification_digest"
+_NOT_FOR_TASKS = frozenset((ALERT, RECOVERY, HEALTH, DIGEST))  # templates that a task's variables cannot fill in
 _MACHINE_HEADERS = (("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All"))
 
-
-Notification: TypeAlias = TaskNotification | AlertNotification | HealthNotification
+Notification: TypeAlias = TaskNotification | AlertNotification | HealthNotification | DigestNotification
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class RenderedMail:
             user_id=notification.user_id,
             organization_id=notification.organization_id,
             monitor=None if isinstance(notification, TaskNotification) else notification.monitor,
+            mailbox=notification.mailbox,
+            digest=notification.pending if isinstance(notification, DigestNotification) else None,
         )
 
 
@@ -72,17 +78,17 @@ class RenderedMail:
 class _Content:
     """What a mail is to say.
 
-    ``declared`` are the variables of shipped templates. ``subject`` None: the template's. ``thread`` names the thread
-    the mail belongs to. ``must_come``: the recipient cannot unsubscribe from mails like this.
+    ``declared`` are the variables of shipped templates. ``kinds`` are those one can unsubscribe from; none if the mail
+    must come. ``subject`` None: the template's. ``thread`` names the thread the mail belongs to.
     """
 
     template: str
     variables: Variables
     declared: Variables
+    kinds: tuple[str, ...]
     recipient_name: str | None = None
     subject: str | None = None
     thread: str | None = None
-    must_come: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -111,6 +117,8 @@ class Renderer:
         self._policy = policy
         self._library = Library(own)
         self._brands = organization_brands(own, policy.brand)
+        # A brand without a name of its own has the service's, which says nothing of the organization.
+        self._names = {id_: brand.name for id_, brand in self._brands.items() if brand.name != policy.brand.name}
 
     @property
     def library(self) -> Library:
@@ -135,6 +143,7 @@ class Renderer:
             template,
             variables,
             declared_only(variables),
+            (notification.kind,),
             recipient_name=name if isinstance(name, str) else None,
             subject=subject,
             warnings=tuple(warning for warning in (template_warning, subject_warning) if warning),
@@ -150,7 +159,7 @@ class Renderer:
         variables = alert_variables(alert)
         # All about one task in one monitor: alerts, reminders and recovery (research/email.md item 21).
         thread = notification_id("thread", alert.monitor, alert.task_name, email.lower())
-        content = _Content(alert.kind, variables, variables, recipient_name=alert.name, thread=thread)
+        content = _Content(alert.kind, variables, variables, (alert.kind,), alert.name, thread=thread)
         return self._mail(alert, content, email, now)
 
     def health_mail(self, health: HealthNotification, email: str, now: datetime) -> RenderedMail:
@@ -160,15 +169,28 @@ class Renderer:
             InvalidAddress: if ``email`` is none.
         """
         variables = health_variables(health)
-        content = _Content(HEALTH, variables, variables, recipient_name=health.name, must_come=True)
+        content = _Content(HEALTH, variables, variables, (), health.name)
         return self._mail(health, content, email, now)
+
+    def digest_mail(self, digest: DigestNotification, email: str, now: datetime) -> RenderedMail:
+        """The mail telling ``email`` of many notifications at once, dated ``now``.
+
+        A notification that cannot be listed is left out; the numbers stay what they are, and a warning says so.
+
+        Raises:
+            InvalidAddress: if ``email`` is none.
+        """
+        variables, warnings = digest_variables(digest, self._policy, self._names)
+        content = _Content(DIGEST, variables, variables, digest.kinds, digest.name, warnings=warnings)
+        return self._mail(digest, content, email, now)
 
     def _mail(self, notification: Notification, content: _Content, email: str, now: datetime) -> RenderedMail:
         to = envelope_address(email)
-        kind = _NOT_IN_ID.sub("-", notification.kind)[:64]
-        unsubscribe_url = None if content.must_come else self._unsubscribe_url(kind)
+        kind = _kind_in_ids(notification.kind)
+        unsubscribe = self._unsubscribe(notification, content.kinds, to, now) if content.kinds else ()
         brand = self._brands.get(notification.organization_id or "", self._policy.brand)
-        parts = self._parts(content, notification.organization_id, {"brand": brand, "unsubscribe_url": unsubscribe_url})
+        of_the_mail: Variables = {"brand": brand, "unsubscribe_url": unsubscribe[0] if unsubscribe else None}
+        parts = self._parts(content, notification.organization_id, of_the_mail)
         host = self._policy.sender.rpartition("@")[2]
         mail = Mime(
             sender=Mailbox(self._policy.sender, brand.name),
@@ -181,7 +203,7 @@ class Renderer:
             text=parts.text,
             html=parts.html,
             reply_to=brand.reply_to,
-            list_unsubscribe=(unsubscribe_url,) if unsubscribe_url else (),
+            list_unsubscribe=unsubscribe,
             references=(f"thread.{content.thread}@{host}",) if content.thread else (),
             machine_headers=(*_MACHINE_HEADERS, ("X-Notification-ID", notification.notification_id)),
         )
@@ -219,9 +241,24 @@ class Renderer:
             return wanted, None
         return TASK_COMPLETION, f"Unknown template {wanted!r}: {TASK_COMPLETION} is used"
 
-    def _unsubscribe_url(self, kind: str) -> str | None:
-        address = self._policy.unsubscribe_mailto
-        return None if address is None else f"mailto:{quote(address, safe='@')}?subject=unsubscribe%20{kind}"
+    def _unsubscribe(
+        self, notification: Notification, kinds: tuple[str, ...], to: str, now: datetime
+    ) -> tuple[str, ...]:
+        """The URLs that unsubscribe from mails like this, the one that needs only a click first."""
+        urls = []
+        if self._policy.unsubscribe is not None:
+            # A mail that went through no mailbox is its address's.
+            mailbox = notification.mailbox or address_mailbox(to)
+            scope = UnsubscribeScope(mailbox, kinds, notification.organization_id)
+            urls.append(self._policy.unsubscribe.url(scope, now))
+        if self._policy.unsubscribe_mailto is not None:
+            address = quote(self._policy.unsubscribe_mailto, safe="@")
+            urls.append(f"mailto:{address}?subject=unsubscribe%20{_kind_in_ids(notification.kind)}")
+        return tuple(url for url in urls if url is not None)
+
+
+def _kind_in_ids(kind: str) -> str:
+    return _NOT_IN_ID.sub("-", kind)[:64]
 
 
 def _wanted_subject(wanted: str | None, variables: Variables) -> tuple[str | None, str | None]:

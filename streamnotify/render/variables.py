@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote
 
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.render.cleaning import many_lines, one_line, shorten
 from streamnotify.render.counts import Counts, bar, count, outcome, summary
+from streamnotify.render.instants import instant
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.status_details import status_details
 from streamnotify.render.subject import format_line
@@ -73,19 +74,19 @@ def task_variables(notification: TaskNotification, policy: RenderPolicy) -> Vari
         if value is not None and name not in _OF_JINJA
     }
     ours: Variables = {
-        "recipient_name": _line(notification.name),
-        "task_name": _line(notification.display_name) or _line(notification.task_name) or "",
-        "task_id": _line(notification.task_id) or "",
+        "recipient_name": line(notification.name),
+        "task_name": line(notification.display_name) or line(notification.task_name) or "",
+        "task_id": line(notification.task_id) or "",
         "status": notification.status,
         "execution_time": execution_time(notification.duration_s),
         "error_message": _error_message(notification.error_message),
         "frontend_url": policy.frontend_url,
-        "completed_at": instant(notification.completed_at),
-        "organization_id": _line(notification.organization_id),
+        "completed_at": instant(notification.completed_at, notification.timezone),
+        "organization_id": line(notification.organization_id),
     }
     variables = dict.fromkeys(DECLARED) | from_result | ours
     for name in _WORDS:
-        variables[name] = _word(variables[name], _URL_LIMIT if name == "endpoint_url" else _LINE_LIMIT)
+        variables[name] = word(variables[name], _URL_LIMIT if name == "endpoint_url" else _LINE_LIMIT)
     variables["status_details"] = status_details(variables["status_details"])
     return variables | _test_variables(variables) | {"link_url": link_url(variables, policy)}
 
@@ -118,33 +119,55 @@ def execution_time(duration_s: float | None) -> str | None:
     return f"{hours}h {minutes:02d}m {seconds:02d}s" if hours else f"{minutes}m {seconds:02d}s"
 
 
-def instant(at: datetime) -> str:
-    """An instant as ``2024-01-15 14:30:25 UTC``."""
-    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"
-
-
 def link_url(variables: Mapping[str, object], policy: RenderPolicy) -> str | None:
     """Where "View Results" leads: the test run, else the test set, else None and there is no button."""
-    if policy.frontend_url is None:
+    links = (frontend_link(template, variables, policy) for template in (policy.link_test_run, policy.link_test_set))
+    return next((link for link in links if link is not None), None)
+
+
+def result_link(notification: TaskNotification, policy: RenderPolicy) -> str | None:
+    """The ``link_url`` of :func:`task_variables`, made of the ids and names of the run and its result alone."""
+    names = (*_names(policy.link_test_run), *_names(policy.link_test_set))
+    return link_url({name: _for_link(name, notification) for name in names}, policy)
+
+
+def _for_link(name: str, notification: TaskNotification) -> object:
+    if name == "task_name":
+        return line(notification.display_name) or line(notification.task_name) or ""
+    if name == "task_id":
+        return line(notification.task_id) or ""
+    if name in ("status", "organization_id"):
+        return line(getattr(notification, name))
+    value = _cleaned(notification.variables.get(name))
+    return word(value) if name in _WORDS else value
+
+
+def frontend_link(template: str | None, variables: Mapping[str, object], policy: RenderPolicy) -> str | None:
+    """``template`` filled in with texts, after FRONTEND_URL; None if either is missing, or one of its variables."""
+    if policy.frontend_url is None or template is None:
         return None
-    for template in (policy.link_test_run, policy.link_test_set):
-        named = {name: variables.get(name) for name in _NAME.findall(template)}
-        quoted = {name: quote(value, safe="") for name, value in named.items() if isinstance(value, str)}
-        path = format_line(template, quoted)
-        if path is not None:
-            return policy.frontend_url.rstrip("/") + path
-    return None
+    named = {name: variables.get(name) for name in _names(template)}
+    quoted = {name: quote(value, safe="") for name, value in named.items() if isinstance(value, str)}
+    path = format_line(template, quoted) if len(quoted) == len(named) else None
+    return None if path is None else policy.frontend_url.rstrip("/") + path
 
 
-def _line(text: str | None, limit: int = _LINE_LIMIT) -> str | None:
+@lru_cache(maxsize=64)
+def _names(template: str) -> tuple[str, ...]:
+    """The variables that a link template names."""
+    return tuple(_NAME.findall(template))
+
+
+def line(text: str | None, limit: int = _LINE_LIMIT) -> str | None:
+    """``text`` as one clean line of at most ``limit`` characters; None if there is nothing in it."""
     return shorten(one_line(text[: 4 * limit]), limit) or None if text is not None else None
 
 
-def _word(value: object, limit: int = _LINE_LIMIT) -> str | None:
-    """A text or number as one line; anything else (a list, a truth value) is no word."""
+def word(value: object, limit: int = _LINE_LIMIT) -> str | None:
+    """``value``, a text or number, as one line; anything else (a list, a truth value) is no word."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return _line(str(value), limit)
+    return line(str(value), limit)
 
 
 def _error_message(text: str | None) -> str | None:

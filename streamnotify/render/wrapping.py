@@ -14,7 +14,7 @@ _LONG_WORD = re.compile(rf"\S{{{TEXT_WIDTH - len(_INDENT) + 1},}}")
 
 def wrap(text: str) -> str:
     """``text`` with lines of at most 78 characters. Only URLs stay whole, so that they can be clicked and copied."""
-    return "\n".join(_wrapped(line) for line in text.split("\n"))
+    return "\n".join([line if len(line) <= TEXT_WIDTH else _wrapped(line) for line in text.split("\n")])
 
 
 def is_url(word: str) -> bool:
@@ -23,8 +23,6 @@ def is_url(word: str) -> bool:
 
 
 def _wrapped(line: str) -> str:
-    if len(line) <= TEXT_WIDTH:
-        return line
     indent = _INDENT if line.startswith("- ") else ""
     line = _LONG_WORD.sub(_broken, line)
     lines = textwrap.wrap(

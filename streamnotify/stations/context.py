@@ -89,6 +89,9 @@ class Context(Protocol):
     def emit(self, topic: Topic, key: str | bytes | None, command: Any) -> None:
         """Send a command or public record; internal topics apply it exactly once (DESIGN 3.7)."""
 
+    def emit_everywhere(self, topic: Topic, command: Any) -> None:
+        """Send a command to each partition of an internal topic: what every one of them must know."""
+
     def start(self, key: str, number: int) -> None:
         """Have attempt ``number`` of ``key`` performed outside the agent once this chunk is persisted.
 

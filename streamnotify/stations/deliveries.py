@@ -13,20 +13,28 @@ from typing import Protocol
 
 from streamnotify.domain import delivery
 from streamnotify.domain.delivery import AttemptResult, Delivery, DeliveryPolicy, DeliveryState, Outcome, OutgoingMail
-from streamnotify.domain.notifications import SuppressionReason
 from streamnotify.errors import StateError
-from streamnotify.stations import suppression
+from streamnotify.stations import delivery_reports, opt_outs, refusals, suppression
 from streamnotify.stations.context import Attempt, Context, Due, Performer, Station
-from streamnotify.wire.commands import DeliverMail, RecordFeedback, RecordResult
-from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
+from streamnotify.stations.refusals import MailRefused, Refusal
+from streamnotify.wire.commands import (
+    DeliverMail,
+    MovePending,
+    OutboxCommand,
+    RecordFeedback,
+    RecordResult,
+    SetOptOuts,
+    SetOrganization,
+)
 from streamnotify.wire.rows import Row
-from streamnotify.wire.topics import NOTIFICATION_STATUS, OUTBOX
+from streamnotify.wire.topics import MAILBOXES, NOTIFICATION_STATUS, OUTBOX
 
 log = logging.getLogger(__name__)
 
-LEDGER = Row(b"l", Delivery)  # key: notification_id; kept 30 d after the end
-# key: notification_id; until the end. Version 1 had no monitor, the last field.
-MAIL = Row(b"m", OutgoingMail, version=2, upcasts={1: lambda old: OutgoingMail(*old)})
+# key: notification_id; kept 30 d after the end. Version 1 had no may_have_arrived, the last field.
+LEDGER = Row(b"l", Delivery, version=2, upcasts={1: lambda old: Delivery(DeliveryState(old[0]), *old[1:])})
+# key: notification_id; until the end. Older versions lacked the last fields: 1 monitor, 2 mailbox and digest.
+MAIL = Row(b"m", OutgoingMail, version=3, upcasts=dict.fromkeys((1, 2), lambda old: OutgoingMail(*old)))
 
 
 class MailSender(Protocol):
@@ -51,7 +59,7 @@ def station(policy: DeliveryPolicy, sender: MailSender | None) -> Station:
         suppression.KEEPER,
         inputs=(OUTBOX,),
         handle=partial(handle, policy),
-        rows=(LEDGER, MAIL, suppression.ADDRESS),
+        rows=(LEDGER, MAIL, suppression.ADDRESS, opt_outs.OPT_OUTS, opt_outs.SWITCHED_OFF),
         performer=performer(sender),
     )
 
@@ -69,26 +77,31 @@ def performer(sender: MailSender | None) -> Performer:
                 AttemptResult(attempt.key, attempt.number, Outcome.HELD, reason="smtp_not_configured", text=text)
             )
         try:
-            return RecordResult(await sender.send(mail, attempt.number, suppression.checking(mail, attempt)))
-        except suppression.AddressSuppressed as found:
-            reason = SuppressionReason.SUPPRESSED_ADDRESS.value
-            return RecordResult(
-                AttemptResult(attempt.key, attempt.number, Outcome.HELD, reason=reason, text=str(found))
-            )
+            return RecordResult(await sender.send(mail, attempt.number, refusals.checking(mail, attempt)))
+        except MailRefused as refused:
+            reason, text = refused.refusal.reason.value, refused.refusal.words
+            return RecordResult(AttemptResult(attempt.key, attempt.number, Outcome.HELD, reason=reason, text=text))
 
     return Performer(perform, at_once=sender.at_once if sender is not None else 1)
 
 
-def handle(policy: DeliveryPolicy, command: DeliverMail | RecordResult | RecordFeedback | Due, ctx: Context) -> None:
-    """A mail has come in, an attempt has ended, something is known about an address, or a row's time has come."""
+def handle(policy: DeliveryPolicy, command: OutboxCommand | Due, ctx: Context) -> None:
+    """A mail has come in, an attempt has ended, something is known about an address, somebody refuses something, or a
+    row's time has come."""
     if isinstance(command, DeliverMail):
         _take_in(policy, command.mail, ctx)
     elif isinstance(command, RecordResult):
         _record(policy, command.result, ctx)
     elif isinstance(command, RecordFeedback):
         suppression.record_feedback(command, ctx)
+    elif isinstance(command, SetOptOuts):
+        opt_outs.set_opt_outs(command, ctx)
+    elif isinstance(command, SetOrganization):
+        opt_outs.set_organization(command, ctx)
     elif command.row is suppression.ADDRESS:
         suppression.forget(command.key, ctx)
+    elif command.row is opt_outs.OPT_OUTS:
+        opt_outs.forget(command.key, ctx)
     else:
         _look_again(policy, command.key, ctx)
 
@@ -108,11 +121,7 @@ def _record(policy: DeliveryPolicy, result: AttemptResult, ctx: Context) -> None
     resolved = delivery.resolve(ledger, result, mail, ctx.now, policy)
     if resolved is None:
         return
-    if result.outcome is Outcome.SENT:
-        log.info("%s sent successfully to %s%s", _what(mail), mail.to, _about(mail))
-    elif result.outcome is not Outcome.HELD:  # then nothing was tried; the sender has logged the outage, once
-        level = logging.ERROR if resolved.state is DeliveryState.FAILED else logging.WARNING
-        log.log(level, "Failed to send %s to %s: %s", _what(mail).lower(), mail.to, result.words)
+    delivery_reports.log_result(mail, result, resolved.state)
     suppression.record_refusal(mail, result, ctx)
     _enter(policy, resolved, mail, ctx, result)
 
@@ -132,57 +141,33 @@ def _enter(
 ) -> None:
     """Write the delivery's new state and do what it asks for."""
     key = mail.notification_id
-    if not ledger.state.is_final and (found := suppression.suppressed(mail, ctx, ctx.now)) is not None:
-        begun = ledger.attempt - (ledger.state is DeliveryState.ATTEMPTING)
-        ledger = Delivery(DeliveryState.SUPPRESSED, begun)
-        log.info("Email to %s%s is not sent: %s", mail.to, _about(mail), found.cause.value)
+    refusal = None if ledger.state.is_final else _refusal(ledger, mail, ctx)
+    if refusal is not None:
+        ledger = delivery.refuse(ledger)
+        delivery_reports.log_refusal(mail, refusal, ledger)
+        _give_back(mail, refusal, ledger, ctx)
     ctx.put(LEDGER, key, ledger)
     if ledger.state is DeliveryState.ATTEMPTING:
         ctx.start(key, ledger.attempt)
         return
     if ledger.state is DeliveryState.EXPIRED:
-        late = f"{mail.expires_at:%Y-%m-%d %H:%M:%S} UTC"
-        log.error("Email to %s%s expired: not delivered by %s", mail.to, _about(mail), late)
+        delivery_reports.log_expiry(mail)
     if ledger.state.is_final:
         ctx.delete(MAIL, key)
     ctx.wake(LEDGER, key, ctx.now + policy.keep_for if ledger.state.is_final else ledger.next_at)
-    ctx.emit(NOTIFICATION_STATUS, key, _status(ledger, mail, ctx, result))
+    ctx.emit(NOTIFICATION_STATUS, key, delivery_reports.status(ledger, mail, ctx.now, result, refusal))
 
 
-def _status(ledger: Delivery, mail: OutgoingMail, ctx: Context, result: AttemptResult | None) -> NotificationStatus:
-    reason = result.reason if result is not None else None
-    if ledger.state is DeliveryState.SUPPRESSED:
-        reason = SuppressionReason.SUPPRESSED_ADDRESS
-    return NotificationStatus(
-        notification_id=mail.notification_id,
-        status=NotificationStep(ledger.state.value),
-        reason=reason,
-        kind=mail.kind,
-        task_name=mail.task_name,
-        task_id=mail.task_id,
-        monitor=mail.monitor,
-        to=mail.to,
-        user_id=mail.user_id,
-        organization_id=mail.organization_id,
-        subject=mail.subject,
-        message_id=mail.message_id,
-        attempt=ledger.attempt,
-        smtp_stage=result.stage if result is not None else None,
-        smtp_code=result.code if result is not None else None,
-        next_at=ledger.next_at,
-        at=ctx.now,
-    )
+def _refusal(ledger: Delivery, mail: OutgoingMail, ctx: Context) -> Refusal | None:
+    """Why the mail must not go now."""
+    refusal, mailbox = refusals.refusal_of(mail, ctx, ctx.now), mail.mailbox
+    if refusal is not None and ledger.is_first and mailbox and opt_outs.take_back_the_last(mailbox, ctx):
+        return refusals.refusal_of(mail, ctx, ctx.now)
+    return refusal
 
 
-def _what(mail: OutgoingMail) -> str:
-    """What the log calls a mail."""
-    if mail.monitor is not None:
-        return "Task status alert"
-    return "Service health email" if mail.task_id is None else "Task completion email"
-
-
-def _about(mail: OutgoingMail) -> str:
-    """Which task a mail is about, for the log: an alert is about all of a task's runs."""
-    if mail.monitor is not None:
-        return f" for task {mail.task_name}"
-    return "" if mail.task_id is None else f" for task {mail.task_id}"
+def _give_back(mail: OutgoingMail, refusal: Refusal, ledger: Delivery, ctx: Context) -> None:
+    """Have the mailbox make a new mail of what is still wanted of a digest, unless this one may have arrived."""
+    if mail.digest is None or mail.mailbox is None or refusal.of_address or ledger.may_have_arrived:
+        return
+    ctx.emit(MAILBOXES, mail.mailbox, MovePending(mail.mailbox, mail.digest, at_once=True))

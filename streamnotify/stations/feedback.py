@@ -1,7 +1,9 @@
 """feedback: what became of mails after the relay took them; tells the addresses' keeper, and records the status.
 
-Its commands carry no identity: evidence merges whatever its order and repetition, so a late or repeated command does no
-harm, and one that overtakes another loses nothing (DESIGN 3.7).
+What somebody has read elsewhere every mailbox is told, since only one knows whether it waits in its digest.
+
+Its commands carry no identity: evidence merges whatever its order and repetition, and what was read is taken out once.
+So a late or repeated command does no harm, and one that overtakes another loses nothing (DESIGN 3.7).
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from streamnotify.domain.suppression import Evidence
 from streamnotify.stations.context import Context, Folding, Record, Station
 from streamnotify.stations.public_records import count_misspelt, in_utc, opened_cloudevent, published_at
 from streamnotify.wire.cloudevents import NO_ATTRIBUTES
-from streamnotify.wire.commands import RecordFeedback
+from streamnotify.wire.commands import MarkRead, RecordFeedback
 from streamnotify.wire.feedback import NotificationFeedback, parse
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
-from streamnotify.wire.topics import NOTIFICATION_FEEDBACK, NOTIFICATION_STATUS, OUTBOX
+from streamnotify.wire.topics import MAILBOXES, NOTIFICATION_FEEDBACK, NOTIFICATION_STATUS, OUTBOX
 
 logger = logging.getLogger(__name__)
 
@@ -49,15 +51,17 @@ def station() -> Station:
         at = _happened_at(feedback.at or attributes.time, record)
         _tell_keeper(feedback, at, feedback.event_id or attributes.id or f"{record.partition}-{record.offset}", ctx)
         _record_status(feedback, at, ctx)
+        if feedback.event is FeedbackEvent.READ and feedback.notification is not None:
+            ctx.emit_everywhere(MAILBOXES, MarkRead(feedback.notification))
 
     return Station("feedback", (NOTIFICATION_FEEDBACK,), handle, folding=Folding(_identity, _combine))
 
 
-def _identity(command: RecordFeedback) -> Hashable:
+def _identity(command: RecordFeedback | MarkRead) -> Hashable:
     return command
 
 
-def _combine(a: RecordFeedback, b: RecordFeedback) -> RecordFeedback | None:
+def _combine(a: RecordFeedback | MarkRead, b: RecordFeedback | MarkRead) -> RecordFeedback | MarkRead | None:
     return a if a == b else None
 
 

@@ -53,14 +53,19 @@ def recipients(ctx: Context) -> Recipients:
     return () if members is None else members.recipients
 
 
+def members(ctx: Context) -> tuple[str, ...]:
+    """The user ids of all superusers."""
+    known = ctx.get(MEMBERS, ALL)
+    return () if known is None else tuple(sorted(known.members))
+
+
 def set_superuser(command: SetSuperuser, ctx: Context) -> None:
     """Somebody is a superuser with this address, or is none."""
     known = ctx.get(MEMBERS, ALL) or Superusers()
-    members = {user_id: who for user_id, who in known.members.items() if user_id != command.user_id}
-    if command.email is not None:
-        members[command.user_id] = (command.email, command.name)
-    if members != known.members:
-        ctx.put(MEMBERS, ALL, Superusers(members))
+    others = {user_id: who for user_id, who in known.members.items() if user_id != command.user_id}
+    own = {} if command.email is None else {command.user_id: (command.email, command.name)}
+    if others | own != known.members:
+        ctx.put(MEMBERS, ALL, Superusers(others | own))
 
 
 def tell_of_check(command: TellSuperusers, policy: MailboxPolicy, ctx: Context) -> None:

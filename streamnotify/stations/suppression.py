@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from streamnotify.domain.delivery import AttemptResult, Outcome, OutgoingMail
 from streamnotify.domain.feedback import Blame, Sign, blame
@@ -18,8 +17,7 @@ from streamnotify.domain.suppression import (
     learn,
     suppression,
 )
-from streamnotify.errors import StreamnotifyError
-from streamnotify.stations.context import Attempt, Context, Rows
+from streamnotify.stations.context import Context, Rows
 from streamnotify.wire.commands import RecordFeedback
 from streamnotify.wire.rows import Row
 
@@ -36,10 +34,6 @@ def address_key(address: str, organization_id: str | None) -> str:
     return f"{len(organization)}:{organization}:{address.lower()}"
 
 
-class AddressSuppressed(StreamnotifyError):
-    """The mail must not go out any more."""
-
-
 def suppressed(mail: OutgoingMail, rows: Rows, now: datetime) -> Suppression | None:
     """Why a mail must not go to its address: for everybody's mails, or for its organization's; None if it may go."""
     for organization_id in dict.fromkeys((None, mail.organization_id)):
@@ -48,21 +42,6 @@ def suppressed(mail: OutgoingMail, rows: Rows, now: datetime) -> Suppression | N
         if found is not None:
             return found
     return None
-
-
-def checking(mail: OutgoingMail, attempt: Attempt) -> Callable[[], None]:
-    """``attempt.check_lease``, and a last look at the address: a mail may have waited for days for its relay.
-
-    What it returns raises AddressSuppressed, besides what ``check_lease`` raises.
-    """
-
-    def check() -> None:
-        attempt.check_lease()
-        found = suppressed(mail, attempt.rows, datetime.now(UTC))
-        if found is not None:
-            raise AddressSuppressed(found.cause.value)
-
-    return check
 
 
 def record_feedback(command: RecordFeedback, ctx: Context) -> None:

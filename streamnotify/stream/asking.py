@@ -1,11 +1,13 @@
-"""Asks the running product what it knows: queries to the ``tasks`` station, and its answers (DESIGN 3.11)."""
+"""Asks the running product what it knows: queries to the stations that keep state, and their answers (DESIGN 3.11)."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
@@ -14,11 +16,19 @@ from streamnotify.errors import EngineFailure
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.stream.topic_writer import publish
-from streamnotify.wire.commands import Answer, AskCheck, AskMonitor, AskRuns
-from streamnotify.wire.topics import ANSWERS, TASKS
+from streamnotify.wire.commands import Answer, AskCheck, AskMailbox, AskMonitor, AskRuns
+from streamnotify.wire.topics import ANSWERS, MAILBOXES, TASKS
 
-Query = AskRuns | AskMonitor | AskCheck
+Query = AskRuns | AskMonitor | AskCheck | AskMailbox
 A = TypeVar("A", bound=Answer)
+
+# Whom each is asked, and what the state asked for is keyed by.
+_ASKED = {
+    AskRuns: (TASKS, attrgetter("task_name")),
+    AskCheck: (TASKS, attrgetter("task_name")),
+    AskMonitor: (TASKS, attrgetter("name")),
+    AskMailbox: (MAILBOXES, attrgetter("mailbox")),
+}
 
 PATIENCE = timedelta(seconds=10)
 
@@ -58,8 +68,7 @@ def ask(
     answers: dict[str, A] = {}
     topic = config.topic_name(ANSWERS)
     with TopicReader(config.bootstrap_servers, [topic], config.security, only_new=True) as reader:
-        records = [(_key(query), TASKS.encode(query)) for query in asked.values()]
-        publish(config.bootstrap_servers, config.topic_name(TASKS), records, config.security)
+        _publish(config, asked.values())
         deadline = time.monotonic() + patience.total_seconds()
         while len(answers) < len(asked):
             message = reader.next(timedelta(seconds=deadline - time.monotonic()))
@@ -79,6 +88,10 @@ def _numbered(query: Query) -> Query:
     return msgspec.structs.replace(query, question=secrets.token_hex(16))
 
 
-def _key(query: Query) -> str:
-    """What the state asked for is keyed by."""
-    return query.name if isinstance(query, AskMonitor) else query.task_name
+def _publish(config: EngineConfig, queries: Iterable[Query]) -> None:
+    records: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
+    for query in queries:
+        topic, key = _ASKED[type(query)]
+        records[config.topic_name(topic)].append((key(query), topic.encode(query)))
+    for name, asked in records.items():
+        publish(config.bootstrap_servers, name, asked, config.security)

@@ -85,7 +85,7 @@ class Chunk(Layer):
             return
         identity = folding.identity(emission.command)
         at = self._folded.get(identity)
-        if at is not None:
+        if at is not None and self.emissions[at].everywhere == emission.everywhere:
             both = folding.combine(self.emissions[at].command, emission.command)
             if both is not None:
                 self.emissions[at] = self.emissions[at]._replace(command=both)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import mode
 from aiokafka import AIOKafkaProducer
 from faust.tables.manager import TableManager
+from faust.types import TP
 
 from streamnotify.stations.context import Station
 from streamnotify.stream import topic_ids
@@ -228,14 +229,14 @@ class Engine:
             await self.crash(exc)
 
 
-def _stateless_processors(station: Station, ids: topic_ids.CurrentIds) -> Callable[[int], Processor]:
-    """Makes (and keeps) the processor of each partition of a stateless station."""
-    made: dict[int, Processor] = {}
+def _stateless_processors(station: Station, ids: topic_ids.CurrentIds) -> Callable[[TP], Processor]:
+    """Makes (and keeps) the processor of each partition of a stateless station's inputs."""
+    made: dict[TP, Processor] = {}
 
-    def processor(number: int) -> Processor:
-        if number not in made:
-            made[number] = Processor(station, ids.identity(station, number), NO_STORE)
-        return made[number]
+    def processor(source: TP) -> Processor:
+        if source not in made:
+            made[source] = Processor(station, ids.identity(station, source), NO_STORE)
+        return made[source]
 
     return processor
 

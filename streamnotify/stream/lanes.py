@@ -35,7 +35,8 @@ class Lanes:
         station: whose records flow here.
         ownership: where a stateful station's partitions are found.
         writer: persists chunks.
-        stateless: makes the processor of a partition of a stateless station.
+        stateless: makes the processor of a partition of a stateless station's inputs; offsets, and with them the
+            identities of emissions, are an input's own.
         renew: takes a new fence for a partition.
         done: told of every persisted chunk of a stateful station.
         crash: ends the engine.
@@ -48,7 +49,7 @@ class Lanes:
         station: Station,
         ownership: Ownership,
         writer: Writer,
-        stateless: Callable[[int], Processor],
+        stateless: Callable[[TP], Processor],
         renew: Callable[[OwnedPartition], Awaitable[None]],
         done: ChunkDone,
         crash: Callable[[BaseException], Awaitable[None]],
@@ -78,13 +79,13 @@ class Lanes:
                 number = event.message.partition
                 if number not in lanes:
                     lanes[number] = asyncio.Queue(QUEUED_BATCHES)
-                    tasks.append(asyncio.create_task(self._lane(stream, number, lanes[number])))
+                    tasks.append(asyncio.create_task(self._lane(stream, lanes[number])))
                 await lanes[number].put(event)
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _lane(self, stream: Any, number: int, queue: asyncio.Queue[Any]) -> None:
+    async def _lane(self, stream: Any, queue: asyncio.Queue[Any]) -> None:
         app = stream.app
         try:
             while True:
@@ -92,14 +93,14 @@ class Lanes:
                 if event.message.generation_id != app.consumer_generation_id:
                     app.consumer.unacked.discard(event.message)  # from before a rebalance: it will be read again
                     continue
-                await self._apply_then_ack(stream, number, event)
+                await self._apply_then_ack(stream, event)
         except Exception as exc:  # noqa: BLE001 - a lane is outside the agent's supervisor
             await self._crash(exc)
 
-    async def _apply_then_ack(self, stream: Any, number: int, event: Any) -> None:
+    async def _apply_then_ack(self, stream: Any, event: Any) -> None:
         """Only what is persisted is acked, and only what is acked is committed."""
         await self._look_for_gap(stream.app.consumer, event.message)
-        await self._apply(number, event.value)
+        await self._apply(event.message.tp, event.value)
         await stream.ack(event)
 
     async def _look_for_gap(self, consumer: Any, batch: Any) -> None:
@@ -111,14 +112,14 @@ class Lanes:
         await self._positions.tell_loss(batch.tp, batch.value[0].timestamp)
         self._expected[batch.tp] = batch.generation_id, batch.offset + 1
 
-    async def _apply(self, number: int, records: Sequence[Record]) -> None:
+    async def _apply(self, source: TP, records: Sequence[Record]) -> None:
         began = time.perf_counter()
         if not self._station.rows:
-            for chunk in self._stateless(number).chunks(records):
-                await self._writer.persist(chunk, number, None, None)
+            for chunk in self._stateless(source).chunks(records):
+                await self._writer.persist(chunk, source.partition, None, None)
                 await asyncio.sleep(0)
         else:
-            await self._apply_stateful(number, records)
+            await self._apply_stateful(source.partition, records)
         RECORDS.labels(self._station.name).inc(len(records))
         CHUNK_SECONDS.labels(self._station.name).observe(time.perf_counter() - began)
 

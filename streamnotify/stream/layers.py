@@ -39,13 +39,14 @@ class Store(Protocol):
 
 
 class Emission(NamedTuple):
-    """A record to be sent before the chunk's state is persisted."""
+    """A record to be sent before the chunk's state is persisted; ``everywhere``: one to each partition of the topic."""
 
     topic: Topic
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes]]
     command: Any = None  # kept where commands are folded before they are encoded
+    everywhere: bool = False
 
 
 class Layer:
@@ -197,11 +198,19 @@ class RecordContext(Layer):
         """See Context."""
         if isinstance(key, str):
             key = key.encode()
+        self._emit(topic, key, command)
+
+    def emit_everywhere(self, topic: Topic, command: Any) -> None:
+        """See Context."""
+        self._emit(topic, None, command, everywhere=True)
+
+    def _emit(self, topic: Topic, key: bytes | None, command: Any, *, everywhere: bool = False) -> None:
         if topic.internal and self.origin.folds:  # encoded when the chunk is complete; merging needs no identity
-            self.emissions.append(Emission(topic, key, None, [], command))
+            self.emissions.append(Emission(topic, key, None, [], command, everywhere))
             return
         value, identity = topic.encode(command), self.origin.next_identity()
-        self.emissions.append(Emission(topic, key, value, [(IDENTITY if topic.internal else RECORD_ID, identity)]))
+        header = (IDENTITY if topic.internal else RECORD_ID, identity)
+        self.emissions.append(Emission(topic, key, value, [header], everywhere=everywhere))
         self.size += len(value) + len(identity) + ROW_OVERHEAD
         if self.size > CHUNK_BYTES:
             self._refuse()

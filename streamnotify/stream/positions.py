@@ -93,6 +93,5 @@ class Positions:
         if loss is None:
             return
         topic, command = loss(datetime.fromtimestamp(min(max(until_ms / 1000, 0.0), time.time()), UTC))
-        emission = Emission(topic, None, topic.encode(command), [])
-        for number in range(self._config.partitions):
-            await self._writer.emit([emission], number, None)
+        everybody = Emission(topic, None, topic.encode(command), [], everywhere=True)
+        await self._writer.emit([everybody], tp.partition, None)

@@ -130,7 +130,8 @@ class Takeover:
         chunk = ids.check_restored(station, store, end, committed)
         if chunk is not None:
             await self._writer.persist(chunk, number, fence, store)
-        processor = Processor(station, ids.identity(station, number), store)
+        source = TP(self._config.topic_name(station.inputs[0]), number)
+        processor = Processor(station, ids.identity(station, source), store)
         self._ownership.add(OwnedPartition(station, number, store, fence, processor, end))
 
     async def _inputs(self, consumer: OrderedCommitConsumer, changelogs: list[TP]) -> dict[TP, tuple[int, int | None]]:

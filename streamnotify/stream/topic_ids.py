@@ -7,6 +7,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from faust.types import TP
+
 from streamnotify.errors import EngineFailure, StateError, TopicsError
 from streamnotify.stations.context import Station
 from streamnotify.stream import engine_rows
@@ -48,9 +50,10 @@ class CurrentIds:
             sources={name: id_ for name, id_ in self.ids.items() if name in self.public},
         )
 
-    def identity(self, station: Station, partition: int) -> bytes:
-        """Start of the identities of what the station emits from a partition: station, topic id, partition, epoch."""
-        return f"{station.name}/{self.of_input(station)}/{partition}/{self.config.deployment_epoch}/".encode()
+    def identity(self, station: Station, source: TP) -> bytes:
+        """Start of the identities of what the station emits from a partition of one of its inputs: station, topic id,
+        partition, epoch."""
+        return f"{station.name}/{self.ids[source.topic]}/{source.partition}/{self.config.deployment_epoch}/".encode()
 
     def check_local(self, station: Station, store: PartitionStore) -> None:
         """Before the restore: state on disk must come from the changelog that is there now.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -27,6 +27,8 @@ class TopicReader:
         security: how we prove ourselves.
         timeout: how long the cluster may stay silent.
         only_new: begin with what is added from now on, not at the start.
+        since: begin with the first record that is not older; by default at the start.
+        among: which partitions to read of a topic that has so many; by default all.
 
     Raises:
         EngineFailure: if the cluster does not answer.
@@ -41,6 +43,8 @@ class TopicReader:
         *,
         timeout: timedelta = timedelta(seconds=15),
         only_new: bool = False,
+        since: datetime | None = None,
+        among: Callable[[int], Collection[int]] = range,
     ) -> None:
         self._servers = bootstrap_servers
         self._timeout_s = timeout.total_seconds()
@@ -57,8 +61,10 @@ class TopicReader:
         self._partitions = [
             TopicPartition(topic, partition, self._end_of(topic, partition) if only_new else OFFSET_BEGINNING)
             for topic in topics
-            for partition in self._partitions_of(topic)
+            for partition in among(self._partitions_of(topic))
         ]
+        if since is not None:
+            self._partitions = self._from(since)
         self._consumer.assign(self._partitions)
 
     def __enter__(self) -> TopicReader:
@@ -116,11 +122,25 @@ class TopicReader:
                     raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
                 time.sleep(_PAUSE_S)
 
-    def _partitions_of(self, topic: str) -> list[int]:
+    def _from(self, since: datetime) -> list[TopicPartition]:
+        """The partitions, each at its first record that is not older than ``since``; without one, at its end."""
+        ms = int(since.timestamp() * 1000)
+        asked = [TopicPartition(each.topic, each.partition, ms) for each in self._partitions]
+        try:
+            found = self._consumer.offsets_for_times(asked, timeout=self._timeout_s)
+        except KafkaException as error:
+            raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
+        refused = next((each.error for each in found if each.error is not None), None)
+        if refused is not None:
+            raise EngineFailure(f"Kafka at {self._servers} does not answer: {refused.str()}")
+        return found
+
+    def _partitions_of(self, topic: str) -> int:
+        """How many the topic has."""
         try:
             found = self._consumer.list_topics(topic, timeout=self._timeout_s).topics[topic]
         except KafkaException as error:
             raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
         if found.error is not None:
             raise TopicsError(f"Topic {topic}: {found.error.str()}. Run: streamnotify topics apply")
-        return sorted(found.partitions)
+        return len(found.partitions)

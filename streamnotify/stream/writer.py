@@ -113,7 +113,8 @@ class Writer:
             return
         destinations: defaultdict[tuple[str, int], list[Emission]] = defaultdict(list)
         for emission in emissions:
-            destinations[await self._destination(emission, source)].append(emission)
+            for destination in await self._destinations(emission, source):
+                destinations[destination].append(emission)
         self._check_pulse()
         acks: list[Awaitable[Any]] = []
         for (topic, partition), group in destinations.items():
@@ -156,12 +157,14 @@ class Writer:
             sending = self._producer.send_batch(batch, topic, partition=partition)
             return await _acked(sending)  # type: ignore[no-any-return]  # aiokafka is untyped
 
-    async def _destination(self, emission: Emission, source: int) -> tuple[str, int]:
+    async def _destinations(self, emission: Emission, source: int) -> Sequence[tuple[str, int]]:
         topic = self._config.topic_name(emission.topic)
         count = self._partitions.get(topic)
         if count is None:
             count = self._partitions[topic] = len(await _acked(self._producer.partitions_for(topic)))
-        return topic, (source if emission.key is None else key_hash(emission.key)) % count
+        if emission.everywhere:
+            return [(topic, partition) for partition in range(count)]
+        return ((topic, (source if emission.key is None else key_hash(emission.key)) % count),)
 
 
 def _append(batch: BatchBuilder, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> bool:

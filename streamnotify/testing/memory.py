@@ -85,8 +85,11 @@ class MemoryEngine:
         self._stations = {station.name: station for station in stations}
         self._stores = {station.name: MemoryStore() for station in stations}
         self._processors = {
-            station.name: Processor(station, f"{station.name}/memory/0/0/".encode(), self._stores[station.name])
+            (station.name, topic.name): Processor(
+                station, f"{station.name}/memory-{topic.name}/0/0/".encode(), self._stores[station.name]
+            )
             for station in stations
+            for topic in station.inputs
         }
         self._logs: defaultdict[str, list[MemoryRecord]] = defaultdict(list)
         self._read: defaultdict[str, int] = defaultdict(int)
@@ -150,7 +153,7 @@ class MemoryEngine:
             read = f"{station.name}<{topic.name}"
             records = self._logs[topic.name][self._read[read] :]
             self._read[read] += len(records)
-            for chunk in self._processors[station.name].chunks(records):
+            for chunk in self._processors[station.name, topic.name].chunks(records):
                 self._persist(station, chunk)
             worked |= bool(records)
         return worked

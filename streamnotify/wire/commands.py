@@ -10,6 +10,8 @@ from streamnotify.domain.alerts import AlertNotification, CheckResult, HealthNot
 from streamnotify.domain.delivery import AttemptResult, OutgoingMail
 from streamnotify.domain.monitors import Monitor, TaskCheck
 from streamnotify.domain.notifications import TaskNotification
+from streamnotify.domain.pending import PendingDigest
+from streamnotify.domain.preferences import OptOuts, Preferences, Profile, UnsubscribeScope
 from streamnotify.domain.runs import RunUpdate
 from streamnotify.domain.schedule import Schedule
 from streamnotify.domain.suppression import Evidence
@@ -88,17 +90,23 @@ class NotifyTask(msgspec.Struct, frozen=True, array_like=True, tag="notify_task"
     """tasks -> mailboxes: tell somebody how a run ended.
 
     ``mailbox`` is set where one mailbox forwards to another; None means the recipient's own
-    (:func:`streamnotify.domain.recipients.mailbox_of`).
+    (:func:`streamnotify.domain.recipients.mailbox_of`). ``to_stay``: it is not forwarded any further.
     """
 
     notification: TaskNotification
     mailbox: str | None = None
+    to_stay: bool = False
 
 
 class NotifyAlert(msgspec.Struct, frozen=True, array_like=True, tag="notify_alert"):
-    """tasks -> mailboxes, keyed by the recipient's mailbox: tell somebody about a monitored task."""
+    """tasks -> mailboxes, keyed by the recipient's mailbox: tell somebody about a monitored task.
+
+    ``mailbox`` and ``to_stay`` as in :class:`NotifyTask`.
+    """
 
     alert: AlertNotification
+    mailbox: str | None = None
+    to_stay: bool = False
 
 
 class TellSuperusers(msgspec.Struct, frozen=True, array_like=True, tag="tell_superusers"):
@@ -115,17 +123,104 @@ class ReportLateCheck(msgspec.Struct, frozen=True, array_like=True, tag="report_
 
 
 class NotifyHealth(msgspec.Struct, frozen=True, array_like=True, tag="notify_health"):
-    """mailboxes -> mailboxes, keyed by a superuser's mailbox: tell them about an outage of ours."""
+    """mailboxes -> mailboxes, keyed by a superuser's mailbox: tell them about an outage of ours.
+
+    ``mailbox`` and ``to_stay`` as in :class:`NotifyTask`.
+    """
 
     health: HealthNotification
+    mailbox: str | None = None
+    to_stay: bool = False
 
 
 class SetSuperuser(msgspec.Struct, frozen=True, array_like=True, tag="set_superuser"):
-    """directory -> mailboxes, keyed by ``@superusers``: a user's address as a superuser; None: is none (any more)."""
+    """mailboxes -> mailboxes, keyed by ``@superusers``: a user's address as a superuser; None: is none (any more)."""
 
     user_id: str
     email: str | None
     name: str | None = None
+
+
+class SetProfile(msgspec.Struct, frozen=True, array_like=True, tag="set_profile"):
+    """directory -> mailboxes, keyed by the user's mailbox: who that is; None: there is no such user (any more)."""
+
+    user_id: str
+    profile: Profile | None
+
+
+class SetPreferences(msgspec.Struct, frozen=True, array_like=True, tag="set_preferences"):
+    """directory -> mailboxes, keyed by the mailbox: what is said of it on ``user-preferences``; None: nothing.
+
+    ``source`` is set where an address's mailbox tells the one of its user what was said about the address.
+    ``revision`` is set on records that the mailbox has published itself: one that came back is not news.
+    """
+
+    mailbox: str
+    preferences: Preferences | None
+    source: str = ""
+    revision: int | None = None
+
+
+class SetOrganization(msgspec.Struct, frozen=True, array_like=True, tag="set_organization"):
+    """directory -> every partition of mailboxes and outbox: an organization's mails are switched off, or on again."""
+
+    organization_id: str
+    is_off: bool
+
+
+class SetAlias(msgspec.Struct, frozen=True, array_like=True, tag="set_alias"):
+    """mailboxes -> mailboxes, keyed by the address's mailbox: the address is a user's, or is not any more."""
+
+    address: str
+    user_id: str
+    is_theirs: bool
+
+
+class MovePending(msgspec.Struct, frozen=True, array_like=True, tag="move_pending"):
+    """mailboxes or deliveries -> mailboxes, keyed by the mailbox: what waits in this digest is to wait here.
+
+    ``at_once``: it was due before, so that it is flushed again at once.
+    """
+
+    mailbox: str
+    digest: PendingDigest
+    at_once: bool = False
+
+
+class MarkRead(msgspec.Struct, frozen=True, array_like=True, tag="mark_read"):
+    """feedback -> every partition of mailboxes: somebody has seen this notification elsewhere."""
+
+    notification_id: str
+
+
+class Unsubscribe(msgspec.Struct, frozen=True, array_like=True, tag="unsubscribe"):
+    """web -> mailboxes, keyed by the mailbox: its person wants no more of this.
+
+    Of the scope, its kinds; with ``whole_organization`` everything of its organization, with ``everything`` all mails.
+    The mailbox publishes what it makes of it on ``user-preferences``.
+    """
+
+    scope: UnsubscribeScope
+    whole_organization: bool = False
+    everything: bool = False
+
+
+class AskMailbox(msgspec.Struct, frozen=True, array_like=True, tag="ask_mailbox"):
+    """Anybody -> mailboxes, keyed by the mailbox: how does it stand?"""
+
+    question: str
+    mailbox: str
+
+
+class SetOptOuts(msgspec.Struct, frozen=True, array_like=True, tag="set_opt_outs"):
+    """mailboxes -> deliveries, keyed by the address: what the mailbox's person refuses now.
+
+    ``is_last``: the mailbox does not write to this address any more, so that it can be forgotten after a while.
+    """
+
+    mailbox: str
+    opt_outs: OptOuts
+    is_last: bool = False
 
 
 class DeliverMail(msgspec.Struct, frozen=True, array_like=True, tag="deliver_mail"):
@@ -191,7 +286,50 @@ class CheckAnswer(msgspec.Struct, frozen=True, array_like=True, tag="check"):
     next_due: datetime | None = None
 
 
+class LaneSeen(msgspec.Struct, frozen=True, array_like=True):
+    """How a mailbox's lane stands. ``items`` are the kept ones as (notification_id, what it is about), newest first."""
+
+    lane: str
+    phase: str
+    digest_id: str | None = None
+    pending: int = 0
+    next_at: datetime | None = None
+    sent_at: tuple[datetime, ...] = ()
+    items: tuple[tuple[str, str], ...] = ()
+
+
+class MailboxAnswer(msgspec.Struct, frozen=True, array_like=True, tag="mailbox"):
+    """How a mailbox stands. ``forwards_to`` is the user's mailbox if the address is one's; ``claimed_by`` are the users
+    whose address it is. ``preferences`` by their source, "" for the mailbox's own. ``held`` notifications wait for the
+    directory."""
+
+    question: str
+    mailbox: str
+    profile: Profile | None = None
+    preferences: dict[str, Preferences] = {}
+    forwards_to: str | None = None
+    claimed_by: tuple[str, ...] = ()
+    opt_outs: OptOuts | None = None
+    lanes: tuple[LaneSeen, ...] = ()
+    held: int = 0
+
+
 TasksCommand = MergeRun | NoteLoss | NobodyTold | DefineMonitor | SetCheck | AskRuns | AskMonitor | AskCheck
-MailboxesCommand = NotifyTask | NotifyAlert | TellSuperusers | ReportLateCheck | NotifyHealth | SetSuperuser
-OutboxCommand = DeliverMail | RecordResult | RecordFeedback
-Answer = RunsAnswer | MonitorAnswer | CheckAnswer
+MailboxesCommand = (
+    NotifyTask
+    | NotifyAlert
+    | TellSuperusers
+    | ReportLateCheck
+    | NotifyHealth
+    | SetSuperuser
+    | SetProfile
+    | SetPreferences
+    | SetOrganization
+    | SetAlias
+    | MovePending
+    | MarkRead
+    | Unsubscribe
+    | AskMailbox
+)
+OutboxCommand = DeliverMail | RecordResult | RecordFeedback | SetOptOuts | SetOrganization
+Answer = RunsAnswer | MonitorAnswer | CheckAnswer | MailboxAnswer

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
-from zoneinfo import available_timezones
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SkipValidation
@@ -16,8 +14,9 @@ from streamnotify.domain.schedule import Schedule, check_crontab
 from streamnotify.errors import BadRecord
 from streamnotify.wire.fields import NAME_LENGTH, AnyCase, Name
 from streamnotify.wire.monitor_result import as_written
-from streamnotify.wire.monitor_tasks import Tasks, read_tasks, read_text, warn_of_unknown
-from streamnotify.wire.reading import MAX_RECORD_BYTES, near_miss, read_json
+from streamnotify.wire.monitor_tasks import Tasks, read_tasks, read_text
+from streamnotify.wire.reading import MAX_RECORD_BYTES, read_json, warn_of_unknown
+from streamnotify.wire.timezones import known_timezone
 
 LONGEST_INTERVAL = timedelta(days=366)
 
@@ -182,14 +181,7 @@ def _name(name: str | None, key: str | None) -> str:
 def _schedule(record: MonitorConfig) -> Schedule:
     if (record.crontab is None) == (record.interval is None):
         raise BadRecord("exactly one of crontab and interval is required", "crontab")
-    timezone = "UTC" if record.timezone is None else record.timezone
-    zones = _zones()
-    if zones.get(timezone.lower()) != timezone:
-        near = near_miss(timezone, tuple(zones))
-        hint = f" (did you mean {zones[near]}?)" if near else ""
-        raise BadRecord(
-            f"unknown time zone {timezone!r}; an IANA name such as Europe/Rome is allowed{hint}", "timezone"
-        )
+    timezone = "UTC" if record.timezone is None else known_timezone(record.timezone, "timezone")
     if record.interval is not None:
         every = timedelta(**{record.interval.period.value: record.interval.every})
         if every > LONGEST_INTERVAL:
@@ -202,12 +194,6 @@ def _schedule(record: MonitorConfig) -> Schedule:
         allowed = "minute, hour, day of the month, month and day of the week are allowed, such as 5 * * * *"
         raise BadRecord(f"{error}: {allowed}", "crontab") from None
     return Schedule(crontab, timezone)
-
-
-@lru_cache(maxsize=1)
-def _zones() -> dict[str, str]:
-    """Every time zone there is, by its name in lower case."""
-    return {name.lower(): name for name in sorted(available_timezones())}
 
 
 def _check_size(name: str, schedule: Schedule, tasks: dict[str, TaskCheck], path: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from streamnotify.domain.monitors import TaskCheck, Tell
 from streamnotify.domain.status import STATUS_NAMES, Status
 from streamnotify.errors import BadRecord
 from streamnotify.wire.fields import NAME_LENGTH, Address, AnyCase, Instant, Name, OptionalId
-from streamnotify.wire.reading import near_miss
+from streamnotify.wire.reading import MOST_WARNINGS, below, near_miss, warn_of_unknown
 
 MOST_HOURS = 840  # 35 days: how long runs are kept for checks to look back at
 MOST_GRACE_MINUTES = 24 * 60  # runs are kept for so much longer
@@ -23,7 +23,6 @@ MOST_ADDRESSES = 100  # of a task
 MOST_DEPENDENTS = 100  # of a task
 MOST_NAMED = 250_000  # bytes of dependent tasks' names in all mails of a check; they are sent from one chunk of 800 KB
 MOST_STATUSES = 50  # there are seven, but saying one twice does no harm
-MOST_WARNINGS = 50
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -112,19 +111,8 @@ def read_text(text: str | bytes, path: str) -> Any:
         raise BadRecord(f"not one whole JSON value ({error})", path or None) from None
 
 
-def warn_of_unknown(
-    unknown: Mapping[str, Any] | None, known: tuple[str, ...], path: str, warnings: list[str], *, near_only: bool
-) -> None:
-    """Add a warning for each unknown field, or for those only that were probably meant to be a known one."""
-    for name in islice(unknown or (), MOST_WARNINGS):
-        meant = near_miss(name[:NAME_LENGTH], known)
-        if len(warnings) < MOST_WARNINGS and (meant or not near_only):
-            hint = f": did you mean {meant}?" if meant else f"; there are {', '.join(known)}"
-            warnings.append(f"{_below(path, name)}: unknown, ignored{hint}")
-
-
 def _check(task_name: str, given: Any, path: str, warnings: list[str]) -> TaskCheck:
-    path = _below(path, task_name)
+    path = below(path, task_name)
     if not 1 <= len(task_name) <= NAME_LENGTH:
         raise BadRecord(f"a task's name of 1 to {NAME_LENGTH} characters is allowed", path)
     if not isinstance(given, dict):
@@ -182,7 +170,3 @@ def _refusal(error: ValidationError, given: dict[str, Any], path: str) -> BadRec
     required = str(first["loc"][0])
     near = [name[:NAME_LENGTH] for name in islice(given, MOST_WARNINGS) if near_miss(name, (required,))]
     return BadRecord("required field missing" + (f" (did you mean it by {near[0]}?)" if near else ""), path)
-
-
-def _below(path: str, name: str) -> str:
-    return f"{path}.{name[:NAME_LENGTH]}" if path else name[:NAME_LENGTH]

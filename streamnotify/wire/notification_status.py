@@ -43,7 +43,8 @@ class NotificationStatus(BaseModel):
     to: str | None = Field(default=None, description="The address, once it is known.")
     user_id: str | None = None
     organization_id: str | None = None
-    digest_id: str | None = None
+    digest_id: str | None = Field(default=None, description="The digest it waits for, or is.")
+    count: int | None = Field(default=None, description="Of a digest: how many notifications this is about.")
     subject: str | None = None
     message_id: str | None = None
     attempt: int | None = None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 
 from streamnotify.errors import BadRecord
+from streamnotify.wire.fields import NAME_LENGTH
 
 MAX_RECORD_BYTES = 2 * 1024 * 1024
+MOST_WARNINGS = 50  # about one record
 _NEARNESS = 0.8  # of difflib: one letter more, less or other in a short name
 
 M = TypeVar("M", bound=BaseModel)
@@ -47,10 +50,11 @@ def _bad_record(model: type[BaseModel], value: bytes, error: ValidationError, wh
         return BadRecord(_why_no_json(value, worst["msg"]))
     if not worst["loc"]:
         return BadRecord(f"{what} is one JSON object, with fields by name")
-    field = _path(worst)
+    given = from_json(value)
+    field = _path(worst, given)
     if worst["type"] == "missing":
-        return BadRecord(f"required field missing{_hint(model, value, field)}", field)
-    same = [branch["msg"] for branch in branches if _path(branch) == field]
+        return BadRecord(f"required field missing{_hint(model, given, field)}", field)
+    same = [branch["msg"] for branch in branches if _path(branch, given) == field]
     return BadRecord("; or: ".join(dict.fromkeys(same)), field)
 
 
@@ -64,25 +68,22 @@ def _why_no_json(value: bytes, message: str) -> str:
     return f"not one whole JSON value ({message.removeprefix('Invalid JSON: ')}): one event per line"
 
 
-def _path(error: ErrorDetails) -> str:
+def _path(error: ErrorDetails, value: Any) -> str:
     """The path a person would write. pydantic puts the names of union branches in between: types, not fields."""
     path = ""
-    for part in error["loc"]:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part.isidentifier() and part.islower() and part not in ("bool", "str"):
-            path += f".{part}" if path else part
+    for number, part in enumerate(error["loc"], 1):
+        if isinstance(value, list) and isinstance(part, int) and part < len(value):
+            path, value = f"{path}[{part}]", value[part]
+        elif isinstance(value, dict) and part in value:
+            path, value = below(path, str(part)), value[str(part)]
+        elif error["type"] == "missing" and number == len(error["loc"]):
+            path = below(path, str(part))
     return path
 
 
-def _hint(model: type[BaseModel], value: bytes, field: str) -> str:
-    given = _FieldNames.model_validate_json(value).model_extra or {}
+def _hint(model: type[BaseModel], given: Any, field: str) -> str:
     near = difflib.get_close_matches(field, given, n=1, cutoff=_NEARNESS)
     return f" (did you mean {field} where it says {near[0]}?)" if near and field in model.model_fields else ""
-
-
-class _FieldNames(BaseModel, extra="allow"):
-    """Any JSON object."""
 
 
 @lru_cache(maxsize=4096)
@@ -93,3 +94,20 @@ def near_miss(name: str, known: Sequence[str]) -> str | None:
     """
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=_NEARNESS)
     return near[0] if near else None
+
+
+def warn_of_unknown(
+    unknown: Mapping[str, Any] | None, known: tuple[str, ...], path: str, warnings: list[str], *, near_only: bool
+) -> None:
+    """Add a warning for each unknown field, or for those only that were probably meant to be a known one."""
+    for name in islice(unknown or (), MOST_WARNINGS):
+        meant = near_miss(name[:NAME_LENGTH], known)
+        if len(warnings) < MOST_WARNINGS and (meant or not near_only):
+            hint = f": did you mean {meant}?" if meant else f"; there are {', '.join(known)}"
+            warnings.append(f"{below(path, name)}: unknown, ignored{hint}")
+
+
+def below(path: str, name: str) -> str:
+    """The path of a field ``name`` of what stands at ``path``; empty: of the record."""
+    name = name[:NAME_LENGTH]
+    return f"{path}.{name}" if path else name

@@ -17,11 +17,13 @@ from streamnotify.wire.monitor_result import MonitorResult
 from streamnotify.wire.notification_status import NotificationStatus
 from streamnotify.wire.task_event import TaskEvent
 from streamnotify.wire.user import User
+from streamnotify.wire.user_preferences import UserPreferences
 
 MODELS: dict[str, type[BaseModel]] = {
     "task-events": TaskEvent,
     "monitor-configs": MonitorConfig,
     "users": User,
+    "user-preferences": UserPreferences,
     "notification-feedback": NotificationFeedback,
     "monitor-results": MonitorResult,
     "notification-status": NotificationStatus,

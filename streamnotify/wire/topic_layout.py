@@ -86,7 +86,7 @@ def _public(prefix: str, partitions: int) -> list[_Declared]:
         (topics.TASK_EVENTS.name, partitions, Partitions.GROWS, _deleted(EVENT_RETENTION, PUBLIC_BYTES)),
         (topics.MONITOR_CONFIGS.name, 1, Partitions.ONE, _directory()),
         (topics.USERS.name, partitions, Partitions.KEPT, _directory()),
-        ("user-preferences", partitions, Partitions.KEPT, _directory()),
+        (topics.USER_PREFERENCES.name, partitions, Partitions.KEPT, _directory()),
         (topics.NOTIFICATION_FEEDBACK.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
         (topics.MONITOR_RESULTS.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),
         (topics.NOTIFICATION_STATUS.name, partitions, Partitions.KEPT, _deleted(OUTPUT_RETENTION, PUBLIC_BYTES)),

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+from email_validator import EmailNotValidError
 from pydantic import BaseModel, ConfigDict, Field
 
+from streamnotify.domain.preferences import Preferences as DomainPreferences
+from streamnotify.domain.preferences import Profile
 from streamnotify.errors import BadRecord
-from streamnotify.wire.fields import NAME_LENGTH, Name, OptionalId, RequiredId, Text
+from streamnotify.wire.fields import NAME_LENGTH, Name, OptionalId, RequiredId, Text, ascii_address
 from streamnotify.wire.reading import read_json
+from streamnotify.wire.timezones import known_timezone
+from streamnotify.wire.user_preferences import Preferences, preferences_in
 
-_OPEN = ConfigDict(strict=True, extra="allow", frozen=True)
+MOST_ORGANIZATIONS = 200
+MOST_BYTES = 10 * 1024  # of what is kept of a person: their mailbox stays below 64 KB with all its digests
 
-
-class OrganizationPreferences(BaseModel):
-    """What somebody wants from one organization."""
-
-    model_config = _OPEN
-
-    email: bool | None = Field(default=None, description="false: no mails; null: no opinion.")
-
-
-class Preferences(BaseModel):
-    """What somebody wants to be told by mail. null is no opinion."""
-
-    model_config = _OPEN
-
-    email: bool | None = Field(default=None, description="false: no mails at all.")
-    organizations: dict[Name, OrganizationPreferences | None] | None = Field(
-        default=None, description="By organization."
-    )
-    kinds: dict[Name, bool | None] | None = Field(default=None, description="By kind, such as task_completion.")
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class User(BaseModel):
     """One person. null is the same as absent. A record without value removes the person its key names."""
 
-    model_config = ConfigDict(**_OPEN, title="users")
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True, title="users")
 
     user_id: OptionalId | None = Field(
         default=None, description="The record's key; where there is none it is required."
@@ -46,7 +37,9 @@ class User(BaseModel):
     is_superuser: bool | None = Field(
         default=None, description="true: is told where a monitor names nobody. Default false."
     )
-    organizations: list[RequiredId] | None = Field(default=None, description="Absent: not checked.")
+    organizations: Annotated[list[RequiredId], Field(max_length=MOST_ORGANIZATIONS)] | None = Field(
+        default=None, description="Mails about other organizations are not sent. Absent: not checked."
+    )
     timezone: Name | None = Field(default=None, description="IANA name; default UTC.")
     locale: Name | None = None
     preferences: Preferences | None = None
@@ -67,6 +60,35 @@ def parse(value: bytes | None, key: str | None) -> tuple[str, User]:
     return user_id_in(user.user_id or key), user
 
 
+def profile_of(user_id: str, user: User) -> Profile:
+    """A person as the rules know them. An ``email`` that is no address is none (:func:`has_bad_address`).
+
+    Raises:
+        BadRecord: naming the field, if the zone is unknown, or it is too much to be kept.
+    """
+    profile = Profile(
+        user_id=user_id,
+        email=_address(user.email),
+        name=user.name or None,
+        email_verified=user.email_verified is not False,
+        is_active=user.is_active is not False,
+        is_superuser=user.is_superuser is True,
+        organizations=None if user.organizations is None else tuple(dict.fromkeys(user.organizations)),
+        timezone=known_timezone(user.timezone, "timezone") if user.timezone else "UTC",
+        locale=user.locale or None,
+        preferences=preferences_in(user.preferences, "preferences") if user.preferences else DomainPreferences(),
+    )
+    size = len(_encode(profile))
+    if size > MOST_BYTES:
+        raise BadRecord(f"the person takes {size} bytes; at most {MOST_BYTES} are allowed", "organizations")
+    return profile
+
+
+def has_bad_address(user: User) -> bool:
+    """Whether ``email`` is something, but no address one could write to."""
+    return bool(user.email) and _address(user.email) is None
+
+
 def user_id_in(given: str | None) -> str:
     """A record's user_id.
 
@@ -78,3 +100,10 @@ def user_id_in(given: str | None) -> str:
     if len(given) > NAME_LENGTH:
         raise BadRecord(f"the record's key has {len(given)} characters; at most {NAME_LENGTH} are allowed", "user_id")
     return given
+
+
+def _address(email: str | None) -> str | None:
+    try:
+        return ascii_address(email) if email else None
+    except EmailNotValidError:
+        return None

@@ -8,7 +8,14 @@ from pathlib import Path
 from streamnotify.devtools.samples import samples_of
 from tests.cli.running import streamnotify
 
-TEMPLATES = ("task_completion", "test_execution_summary", "task_status_alert", "task_status_recovery", "service_health")
+TEMPLATES = (
+    "task_completion",
+    "test_execution_summary",
+    "task_status_alert",
+    "task_status_recovery",
+    "service_health",
+    "notification_digest",
+)
 
 
 def test_every_template_is_shown_with_every_sample(tmp_path: Path) -> None:

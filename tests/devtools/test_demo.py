@@ -14,7 +14,7 @@ from streamnotify.devtools.kafka import EmbeddedKafka
 from streamnotify.devtools.kafka.console import Console
 
 
-def test_once_shows_two_mails_an_alert_a_silent_task_and_a_dead_letter_and_ends_with_0(tmp_path: Path) -> None:
+def test_once_shows_mails_an_alert_a_digest_a_silent_task_and_a_dead_letter_and_ends_with_0(tmp_path: Path) -> None:
     # A .env of the person's own must not reach the demo's worker.
     (tmp_path / ".env").write_text("SMTP_USER=someone\nSTREAMNOTIFY_TOPIC_PREFIX=theirs.\n")
     ended = subprocess.run(
@@ -31,6 +31,8 @@ def test_once_shows_two_mails_an_alert_a_silent_task_and_a_dead_letter_and_ends_
         'mail to ann@example.com: "Task Completed: nightly-report - Success"',
         'mail to bob@example.com: "Task Completed: invoice-export - Failed"',
         'mail to ops@example.com: "[ALERT] database-backup Has Not Executed"',
+        'mail to carol@example.com: "Task Completed: web-crawler - Failed"',
+        'mail to carol@example.com: "24 failed — 24 task notifications"',
         "cache-cleanup asked for no mail, and made none",
         "one event per line",
     ):
@@ -45,6 +47,8 @@ def test_everything_that_did_not_arrive_is_a_problem(kafka: EmbeddedKafka, tmp_p
             "no mail about nightly-report for ann@example.com",
             "no mail about invoice-export for bob@example.com",
             "no mail about database-backup for ops@example.com",
+            "no mail about web-crawler for carol@example.com",
+            "no mail about 24 failed for carol@example.com",
             "cache-cleanup is silent, but something was decided about mailing it",
             "0 dead letters instead of the one poison record",
         ]

@@ -23,6 +23,7 @@ from streamnotify.domain.delivery import (
     Priority,
     begin,
     priority_of,
+    refuse,
     resolve,
     retry,
     retry_after,
@@ -76,7 +77,26 @@ def test_not_accepted_or_not_known_waits_and_is_tried_again(outcome: Outcome) ->
     assert waiting.state is DeliveryState.DEFERRED
     assert waiting.next_at is not None
     assert timedelta(seconds=45) <= waiting.next_at - NOW <= timedelta(seconds=75)
-    assert retry(waiting, MAIL, waiting.next_at) == Delivery(DeliveryState.ATTEMPTING, 2)
+    may_have_arrived = outcome is Outcome.AMBIGUOUS
+    assert retry(waiting, MAIL, waiting.next_at) == Delivery(DeliveryState.ATTEMPTING, 2, None, may_have_arrived)
+
+
+def test_that_a_mail_may_have_arrived_is_not_forgotten() -> None:
+    ledger: Delivery | None = OPEN
+    for attempt, outcome in enumerate((Outcome.AMBIGUOUS, Outcome.TRANSIENT, Outcome.HELD), 1):
+        assert ledger is not None
+        ledger = resolve(ledger, result(outcome, attempt), MAIL, NOW, POLICY)
+        assert ledger is not None
+        assert ledger.may_have_arrived
+        assert refuse(ledger) == Delivery(DeliveryState.SUPPRESSED, attempt, may_have_arrived=True)
+        ledger = retry(ledger, MAIL, NOW)
+
+
+def test_a_mail_that_is_refused_before_an_attempt_has_one_less() -> None:
+    assert refuse(begin(MAIL, NOW)) == Delivery(DeliveryState.SUPPRESSED, 0)
+    waiting = resolve(OPEN, result(Outcome.TRANSIENT), MAIL, NOW, POLICY)
+    assert waiting is not None
+    assert refuse(waiting) == Delivery(DeliveryState.SUPPRESSED, 1)
 
 
 def test_every_outcome_leads_somewhere() -> None:

@@ -3,47 +3,77 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 
 from streamnotify.domain.delivery import AttemptResult, DeliveryPolicy, Outcome, OutgoingMail
+from streamnotify.domain.digest import Lane, LanePolicy
 from streamnotify.domain.run_steps import IngestPolicy, TasksPolicy
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.renderer import Renderer
-from streamnotify.stations import deliveries, directory, ingest, mailboxes, monitors, tasks
+from streamnotify.stations import deliveries, directory, feedback, ingest, mailboxes, monitors, tasks
 from streamnotify.stations.mailing import MailboxPolicy
 from streamnotify.testing.memory import MemoryEngine
-from streamnotify.wire.topics import MONITOR_CONFIGS, MONITOR_RESULTS, TASK_EVENTS, USERS
+from streamnotify.wire.topics import (
+    MONITOR_CONFIGS,
+    MONITOR_RESULTS,
+    NOTIFICATION_FEEDBACK,
+    NOTIFICATION_STATUS,
+    TASK_EVENTS,
+    USER_PREFERENCES,
+    USERS,
+)
 from tests.e2e.product import parsed
+from tests.stations.at_once import NO_DIGESTS
+
+RENDERING = RenderPolicy(sender="notify@example.com")
 
 
 class KeptMails:
-    """A relay that takes every mail and keeps it."""
+    """A relay that takes every mail and keeps it, unless it is down; then it may say how long to wait."""
 
     at_once = 1
 
     def __init__(self) -> None:
         self.mails: list[OutgoingMail] = []
+        self.is_down = False
+        self.asks_to_wait: timedelta | None = None
 
     async def send(self, mail: OutgoingMail, attempt: int, check_lease: Callable[[], None]) -> AttemptResult:
         """Take it."""
+        if self.is_down:
+            away = Outcome.UNREACHABLE
+            return AttemptResult(mail.notification_id, attempt, away, stage="connect", retry_in=self.asks_to_wait)
+        check_lease()
         self.mails.append(mail)
         return AttemptResult(mail.notification_id, attempt, Outcome.SENT, stage="dot", code=250)
 
 
 class InMemoryProduct:
-    """All stations; ``start`` is what time it is first, aware UTC."""
+    """All stations.
 
-    def __init__(self, start: datetime) -> None:
+    Args:
+        start: what time it is first, aware UTC.
+        lanes: when mails are squashed into digests; each goes at once unless it is given.
+        rendering: how mails look.
+    """
+
+    def __init__(
+        self,
+        start: datetime,
+        lanes: Mapping[Lane, LanePolicy] = NO_DIGESTS,
+        rendering: RenderPolicy = RENDERING,
+    ) -> None:
         self.relay = KeptMails()
         stations = [
             ingest.station(IngestPolicy()),
             monitors.station(),
             directory.station(),
             tasks.station(TasksPolicy()),
-            mailboxes.station(MailboxPolicy(), Renderer(RenderPolicy(sender="notify@example.com"))),
+            mailboxes.station(MailboxPolicy(lanes=lanes), Renderer(rendering)),
+            feedback.station(),
             deliveries.station(DeliveryPolicy(), self.relay),
         ]
         self.engine = MemoryEngine(stations, start=start)
@@ -56,6 +86,18 @@ class InMemoryProduct:
     def user(self, user_id: str, **fields: Any) -> None:
         """Put a user's record."""
         self.engine.put(USERS, {"user_id": user_id} | fields, key=user_id.encode())
+
+    def no_user(self, user_id: str) -> None:
+        """Remove a user's record."""
+        self.engine.put(USERS, None, key=user_id.encode())
+
+    def prefers(self, key: str, record: dict[str, Any] | None) -> None:
+        """Put what a user, an address or ``organization:<id>`` prefers; None removes it."""
+        self.engine.put(USER_PREFERENCES, record, key=key.encode())
+
+    def read(self, notification_id: str) -> None:
+        """Somebody has seen a notification elsewhere."""
+        self.engine.put(NOTIFICATION_FEEDBACK, {"event": "read", "notification_id": notification_id})
 
     def ran(self, task_name: str, status: str = "Completed", **fields: Any) -> None:
         """A run of a task has this status now; each is a run of its own."""
@@ -81,6 +123,10 @@ class InMemoryProduct:
     def mails(self) -> list[tuple[str, str]]:
         """Recipient and subject of all mails sent."""
         return [(mail.to, mail.subject) for mail in self.relay.mails]
+
+    def statuses(self, *steps: str) -> list[dict[str, Any]]:
+        """The records on notification-status that say one of these."""
+        return [status for status in self.engine.values(NOTIFICATION_STATUS) if status["status"] in steps]
 
     def last_mail(self) -> EmailMessage:
         """The last one sent."""

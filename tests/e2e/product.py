@@ -86,6 +86,8 @@ class Product(WorkerProcesses):
             "SMTP_PORT": str(smtp_port),
             "SMTP_TLS": "none",
             "SMTP_FROM": "notify@example.com",
+            "STREAMNOTIFY_DIGEST_WINDOW": "0",  # each mail at once, where a test is not about digests
+            "STREAMNOTIFY_ALERT_DIGEST_WINDOW": "0",
         }
         TopicAdmin(bootstrap_servers).apply(layouts(self.prefix, APP, PARTITIONS, 1))
         self._producer = Producer(

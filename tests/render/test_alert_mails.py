@@ -303,7 +303,7 @@ def test_the_brands_logo_and_footer_show() -> None:
 TEXT = st.text(st.one_of(st.characters(), st.sampled_from('\r\n\x00\u2028\u202e:<>,"\\=?@ {}%')), max_size=80)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(task=TEXT, monitor=TEXT, name=st.none() | TEXT, dependents=st.lists(TEXT, max_size=3))
 def test_no_field_adds_a_header_a_recipient_or_markup(
     task: str, monitor: str, name: str | None, dependents: list[str]

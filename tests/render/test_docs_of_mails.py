@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 from streamnotify.devtools.mail_lint import faults
 from streamnotify.devtools.samples import NOW, RECIPIENT, sample, sample_mail, samples_of
 from streamnotify.render.alert_variables import OF_ALERTS, OF_HEALTH
+from streamnotify.render.digest_variables import OF_DIGESTS, Item, Section
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.renderer import Renderer
 from streamnotify.render.variables import DECLARED
@@ -54,5 +56,6 @@ def test_the_example_brand_is_valid(tmp_path: Path) -> None:
 
 def test_every_variable_and_template_is_listed() -> None:
     listed = set(re.findall(r"`(\w+)`", PAGE))
-    assert {*DECLARED, *OF_ALERTS, *OF_HEALTH} | {"brand", "unsubscribe_url", "subject"} <= listed
+    assert {*DECLARED, *OF_ALERTS, *OF_HEALTH, *OF_DIGESTS} | {"brand", "unsubscribe_url", "subject"} <= listed
+    assert {field.name for part in (Item, Section) for field in fields(part)} | {"more"} <= listed
     assert set(Renderer(POLICY).library.names()) <= listed

@@ -17,11 +17,12 @@ POLICY = RenderPolicy(
     "noreply@mail.example.com",
     Brand(name="Example", team="Example Team", footer="Example Ltd, 1 Example Street"),
     "https://app.example.com",
+    link_notifications="/notifications",
     unsubscribe_mailto="unsubscribe@mail.example.com",
 )
 RENDERER = Renderer(POLICY)
 OF_TASKS = ("task_completion", "test_execution_summary")
-TEMPLATES = (*OF_TASKS, "task_status_alert", "task_status_recovery", "service_health")
+TEMPLATES = (*OF_TASKS, "task_status_alert", "task_status_recovery", "service_health", "notification_digest")
 MAILS = [(template, name) for template in TEMPLATES for name in samples_of(template)]
 
 

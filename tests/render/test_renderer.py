@@ -234,7 +234,7 @@ TAGS = {"html", "head", "meta", "title", "xml", "style", "body", "div", "table",
 TAGS |= {"br", "a", "o:OfficeDocumentSettings", "o:AllowPNG", "o:PixelsPerInch"}
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     task=TEXT,
     name=TEXT,

@@ -109,7 +109,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from([*RESULT, "test_set_id", "self", "brand", "range", "subject"]), JSON))
 def test_no_result_breaks_the_mail(result: dict[str, Any]) -> None:
     rendered = mail(result)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from streamnotify.render.policy import RenderPolicy
-from streamnotify.render.variables import DECLARED, execution_time, instant, task_variables
+from streamnotify.render.variables import DECLARED, execution_time, task_variables
 from tests.render.a_notification import a_notification
 
 POLICY = RenderPolicy("noreply@example.com", frontend_url="https://app.example.com")
@@ -35,11 +34,6 @@ POLICY = RenderPolicy("noreply@example.com", frontend_url="https://app.example.c
 )
 def test_execution_time_reads_like_the_specification(seconds: float | None, text: str | None) -> None:
     assert execution_time(seconds) == text
-
-
-def test_instants_are_shown_in_utc() -> None:
-    rome = timezone(timedelta(hours=1))
-    assert instant(datetime(2024, 1, 15, 15, 30, 25, 999, tzinfo=rome)) == "2024-01-15 14:30:25 UTC"
 
 
 def test_every_declared_variable_is_there_and_none_when_unknown() -> None:

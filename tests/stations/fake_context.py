@@ -13,6 +13,7 @@ from streamnotify.wire.rows import Row
 from streamnotify.wire.topics import Topic
 
 T = TypeVar("T")
+EVERYWHERE = "*"  # stands where the key does
 NOW = datetime(2024, 1, 15, 14, 31, tzinfo=UTC)
 
 
@@ -68,6 +69,9 @@ class FakeContext:
     def emit(self, topic: Topic, key: str | bytes | None, command: Any) -> None:
         data = topic.encode(command)
         self.emitted.append((topic, key, json.loads(data) if topic.decode is None else topic.decode(data)))
+
+    def emit_everywhere(self, topic: Topic, command: Any) -> None:
+        self.emit(topic, EVERYWHERE, command)
 
     def start(self, key: str, number: int) -> None:
         raise AssertionError("this station starts no attempts")

@@ -13,15 +13,18 @@ import msgspec
 import pytest
 
 from streamnotify.domain.delivery import AttemptResult, Delivery, DeliveryPolicy, DeliveryState, Outcome, OutgoingMail
+from streamnotify.domain.pending import PendingDigest, Tally
 from streamnotify.errors import LeaseLost, StateError
 from streamnotify.smtp.sender import Sender
 from streamnotify.stations.context import Attempt
 from streamnotify.stations.deliveries import LEDGER, MAIL, performer, station
 from streamnotify.wire.commands import DeliverMail, RecordResult
 from streamnotify.wire.topics import NOTIFICATION_STATUS, OUTBOX
+from tests.render.a_notification import a_notification
 from tests.smtp.a_mail import CONTENT, a_policy, lease_held
 from tests.smtp.a_mail import a_mail as any_mail
 from tests.smtp.relays import ScriptedRelay, a_relay
+from tests.stations.an_alert import an_alert
 from tests.stations.fake_context import NOW, FakeContext
 
 STATION = station(DeliveryPolicy(), None)
@@ -150,8 +153,63 @@ def test_the_log_says_what_kind_of_mail_was_sent_or_not(
     ]
 
 
+def a_digest(total: int, **fields: Any) -> dict[str, Any]:
+    """The fields of a digest that stands for ``total`` notifications, as ``fields`` say."""
+    values: dict[str, Any] = {"digest_id": "d1", "lane": "tasks", "first_at": NOW, "last_at": NOW} | fields
+    digest = PendingDigest(**values, tallies=(Tally("org-a", "report", failed=total),))
+    return {"kind": "notification_digest", "task_name": None, "task_id": None, "mailbox": "user:u1", "digest": digest}
+
+
+RUNS = {"tasks": tuple(a_notification(task_id=f"run-{number}") for number in (1, 2))}
+ALERTS = {"lane": "alerts", "alerts": tuple(an_alert("ann@example.com", task_name=name) for name in ("load", "sync"))}
+
+
 @pytest.mark.parametrize(
-    ("fields", "about"), [({}, " for task run-1"), (ALERT, " for task nightly-report"), (HEALTH, "")]
+    ("digest", "sent"),
+    [
+        (a_digest(2, **RUNS), ["Task completion email", "task run-1", "task run-2"]),
+        (a_digest(3, **RUNS), ["Task completion email", "task run-1", "task run-2", "these and 1 more task"]),
+        (a_digest(50_000, **RUNS), ["Task completion email", "task run-1", "task run-2", "these and 49998 more tasks"]),
+        (a_digest(2, **ALERTS), ["Task status alert", "task load", "task sync"]),
+        (a_digest(9, **ALERTS), ["Task status alert", "task load", "task sync", "these and 7 more alerts"]),
+    ],
+)
+def test_of_a_digest_that_was_accepted_each_task_is_logged_and_how_many_more_there_are(
+    digest: dict[str, Any], sent: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    arrived(**digest).result(Outcome.SENT)
+    what, *each = sent
+    assert caplog.messages == [f"{what} sent successfully to ann@example.com for {about}" for about in each]
+
+
+@pytest.mark.parametrize(
+    ("digest", "what"), [(a_digest(3, **RUNS), "task completion email"), (a_digest(2, **ALERTS), "task status alert")]
+)
+def test_that_a_digest_could_not_be_sent_is_logged_once(
+    digest: dict[str, Any], what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrived(**digest).result(Outcome.TRANSIENT, reason="relay_deferred", code=451)
+    assert caplog.messages == [f"Failed to send {what} to ann@example.com: relay_deferred 451"]
+
+
+def test_the_statuses_of_a_digest_say_how_many_notifications_it_stands_for() -> None:
+    ctx = arrived(**a_digest(50_000, **RUNS))
+    ctx.result(Outcome.SENT)
+    assert [(each["kind"], each["digest_id"], each["count"]) for each in ctx.statuses] == [
+        ("notification_digest", "d1", 50_000)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "about"),
+    [
+        ({}, " for task run-1"),
+        (ALERT, " for task nightly-report"),
+        (HEALTH, ""),
+        (a_digest(3, **RUNS), " for 3 tasks"),
+        (a_digest(1, **ALERTS), " for 1 alert"),
+    ],
 )
 def test_the_log_says_which_mail_has_expired(
     fields: dict[str, Any], about: str, caplog: pytest.LogCaptureFixture
@@ -167,19 +225,31 @@ def test_the_statuses_of_an_alert_name_its_monitor() -> None:
     assert [status["task_id"] for status in ctx.statuses] == [ALERT["task_id"]]
 
 
-def test_a_mail_kept_by_the_last_release_is_still_sent() -> None:
-    """Its row and its command had no monitor."""
+@pytest.mark.parametrize(("version", "lacked"), [(1, ["monitor", "mailbox", "digest"]), (2, ["mailbox", "digest"])])
+def test_a_mail_kept_by_an_earlier_release_is_still_sent(version: int, lacked: list[str]) -> None:
+    """Its row, its command and its ledger lacked fields that came last."""
     mail = a_mail()
-    *fields, monitor = (getattr(mail, field.name) for field in dataclasses.fields(mail))
-    assert monitor is None
+    names = [each.name for each in dataclasses.fields(mail)]
+    old = {name: getattr(mail, name) for name in names[: -len(lacked)]}
+    assert names[-len(lacked) :] == lacked
     ctx = arrived()
-    ctx.rows[MAIL.key("n1")] = msgspec.msgpack.encode((1, *fields))
+    ctx.rows[MAIL.key("n1")] = msgspec.msgpack.encode((version, *old.values()))
+    ctx.rows[LEDGER.key("n1")] = msgspec.msgpack.encode((1, "attempting", 1, None))
     assert ctx.get(MAIL, "n1") == mail
+    assert ctx.ledger == Delivery(DeliveryState.ATTEMPTING, 1)
     ctx.result(Outcome.SENT)
     assert [status["status"] for status in ctx.statuses] == ["sent"]
-    old = {field.name: getattr(mail, field.name) for field in dataclasses.fields(mail) if field.name != "monitor"}
     assert OUTBOX.decode is not None
     assert OUTBOX.decode(msgspec.msgpack.encode(("deliver_mail", old))) == DeliverMail(mail)
+
+
+def test_a_mail_that_an_earlier_release_was_to_try_again_is_tried_again() -> None:
+    ctx = arrived()
+    ctx.result(Outcome.TRANSIENT)
+    old = msgspec.msgpack.encode((1, "deferred", 1, NOW + timedelta(minutes=1)))
+    ctx.rows[LEDGER.key("n1")] = old
+    ctx.advance(STATION, NOW + timedelta(minutes=2))
+    assert ctx.started == [("n1", 1), ("n1", 2)]
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

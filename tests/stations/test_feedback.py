@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ from streamnotify.errors import BadRecord
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.renderer import Renderer
 from streamnotify.stations import feedback
-from streamnotify.testing.memory import MemoryEngine
+from streamnotify.stream.processor import Processor
+from streamnotify.stream.wakes import milliseconds
+from streamnotify.testing.memory import START, MemoryEngine, MemoryRecord, MemoryStore
 from streamnotify.wire import dead_letter
-from streamnotify.wire.commands import RecordFeedback
+from streamnotify.wire.commands import MarkRead, RecordFeedback
 from streamnotify.wire.feedback import notification_of
-from streamnotify.wire.topics import DEAD_LETTERS, NOTIFICATION_FEEDBACK, NOTIFICATION_STATUS, OUTBOX
-from tests.stations.fake_context import FakeContext, FakeRecord, a_record
+from streamnotify.wire.topics import DEAD_LETTERS, MAILBOXES, NOTIFICATION_FEEDBACK, NOTIFICATION_STATUS, OUTBOX
+from tests.stations.fake_context import EVERYWHERE, FakeContext, FakeRecord, a_record
 
 PUBLISHED_AT = datetime(2024, 1, 15, 14, 30, 30, tzinfo=UTC)
 NOTIFICATION = "abcdefghijklmnopqrstuvwxyz"
@@ -133,6 +136,42 @@ def test_without_an_address_only_the_status_is_recorded() -> None:
     assert ctx.to(OUTBOX) == []
     [(key, said)] = ctx.to(NOTIFICATION_STATUS)
     assert (key, said["notification_id"]) == (NOTIFICATION, NOTIFICATION)
+
+
+@pytest.mark.parametrize(
+    ("named", "notification"),
+    [
+        ({"notification_id": "n1"}, "n1"),
+        ({"notification_id": "n1", "email": "ann@example.com"}, "n1"),
+        ({"message_id": f"<task_completion.{NOTIFICATION}@example.com>"}, NOTIFICATION),
+    ],
+)
+def test_what_was_read_every_mailbox_is_told(named: dict[str, str], notification: str) -> None:
+    ctx = handled({"event": "read"} | named)
+    assert ctx.emitted == [(MAILBOXES, EVERYWHERE, MarkRead(notification))]
+
+
+@pytest.mark.parametrize("named", [{"email": "ann@example.com"}, {"message_id": "<m@elsewhere>"}])
+def test_what_was_read_without_its_notification_says_nothing(named: dict[str, str]) -> None:
+    assert handled({"event": "read"} | named).emitted == []
+
+
+@pytest.mark.parametrize("event", [event for event in FeedbackEvent if event is not FeedbackEvent.READ])
+def test_no_other_event_takes_a_notification_out_of_its_digest(event: str) -> None:
+    assert handled({"event": event, "notification_id": "n1"}).to(MAILBOXES) == []
+
+
+def test_what_is_read_many_times_in_one_batch_is_told_once_to_each_partition() -> None:
+    """Folding is done on chunks, which no context sees; it must not make of it a command to one partition."""
+    processor = Processor(feedback.station(), b"feedback/memory/0/0/", MemoryStore())
+    records = [
+        MemoryRecord("notification-feedback", offset, milliseconds(START), None, json.dumps(event).encode())
+        for offset, event in enumerate([{"event": "read", "notification_id": name} for name in ("n1", "n2", "n1")])
+    ]
+    emissions = [emission for chunk in processor.chunks(records) for emission in chunk.emissions]
+    assert MAILBOXES.decode is not None
+    assert [MAILBOXES.decode(emission.value or b"") for emission in emissions] == [MarkRead("n1"), MarkRead("n2")]
+    assert all(emission.everywhere and emission.key is None for emission in emissions)
 
 
 def test_a_cloudevents_id_and_time_stand_in_for_missing_fields() -> None:

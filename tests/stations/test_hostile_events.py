@@ -20,10 +20,10 @@ from streamnotify.domain.run_steps import IngestPolicy, TasksPolicy
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.renderer import Renderer
 from streamnotify.stations import deliveries, ingest, mailboxes, tasks
-from streamnotify.stations.mailing import MailboxPolicy
 from streamnotify.testing.memory import MemoryEngine
 from streamnotify.wire import dead_letter
 from streamnotify.wire.topics import DEAD_LETTERS, TASK_EVENTS
+from tests.stations.at_once import at_once
 
 MAILING = {"task_name": "t", "status": "Completed", "notify": {"email": "ann@example.com"}}
 SECONDS = 2.0  # the lease allows 5 s; the slowest takes 0.4 s here
@@ -61,7 +61,7 @@ class Product:
             (
                 ingest.station(IngestPolicy()),
                 tasks.station(TasksPolicy()),
-                mailboxes.station(MailboxPolicy(), Renderer(RenderPolicy(sender="notify@example.com"))),
+                mailboxes.station(at_once(), Renderer(RenderPolicy(sender="notify@example.com"))),
                 deliveries.station(DeliveryPolicy(), self.relay),
             )
         )

@@ -13,11 +13,11 @@ from streamnotify.domain.recipients import SUPERUSERS
 from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.renderer import Renderer
 from streamnotify.stations.mailboxes import station
-from streamnotify.stations.mailing import MailboxPolicy
 from streamnotify.stations.superusers import MEMBERS
 from streamnotify.testing.memory import START, MemoryEngine
 from streamnotify.wire.commands import MailboxesCommand, ReportLateCheck, SetSuperuser
 from streamnotify.wire.topics import DEAD_LETTERS, MAILBOXES, NOTIFICATION_STATUS, OUTBOX
+from tests.stations.at_once import at_once
 from tests.stations.outbox import mails_of
 
 RENDERER = Renderer(RenderPolicy("noreply@example.com"))
@@ -26,7 +26,7 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 
 @pytest.fixture
 def engine() -> MemoryEngine:
-    return MemoryEngine([station(MailboxPolicy(), RENDERER)])
+    return MemoryEngine([station(at_once(), RENDERER)])
 
 
 def send(engine: MemoryEngine, *commands: MailboxesCommand) -> None:

@@ -18,7 +18,6 @@ from streamnotify.render.policy import RenderPolicy
 from streamnotify.render.renderer import Renderer
 from streamnotify.stations.context import Due, Station
 from streamnotify.stations.mailboxes import station
-from streamnotify.stations.mailing import MailboxPolicy
 from streamnotify.stations.superusers import ALL, MEMBERS
 from streamnotify.stream.layers import CHUNK_BYTES
 from streamnotify.testing.memory import START, MemoryEngine
@@ -32,11 +31,12 @@ from streamnotify.wire.topics import (
     TASK_EVENTS,
 )
 from tests.stations.an_alert import DUE, a_result, an_alert
+from tests.stations.at_once import at_once
 from tests.stations.fake_context import FakeContext
 from tests.stations.outbox import mails_of
 
 RENDERER = Renderer(RenderPolicy("noreply@example.com"))
-STATION = station(MailboxPolicy(), RENDERER)
+STATION = station(at_once(), RENDERER)
 NOBODY = "ValueError: notify_to is empty but no superuser found for task 'nightly-report'"
 
 
@@ -186,7 +186,7 @@ def test_without_superusers_checks_wait_a_minute_for_the_directory(superusers: S
 
 
 def test_the_wait_is_a_setting() -> None:
-    superusers = SuperusersMailbox(station(MailboxPolicy(recipient_hold=timedelta(hours=1)), RENDERER))
+    superusers = SuperusersMailbox(station(at_once(recipient_hold=timedelta(hours=1)), RENDERER))
     superusers.checked()
     superusers.wait(3599)
     assert superusers.results == []
@@ -249,7 +249,7 @@ def test_names_in_that_log_can_forge_no_line(
 
 
 def test_without_smtp_settings_the_error_still_names_the_check(caplog: pytest.LogCaptureFixture) -> None:
-    superusers = SuperusersMailbox(station(MailboxPolicy(), None))
+    superusers = SuperusersMailbox(station(at_once(), None))
     superusers.checked()
     superusers.wait(60)
     [message] = caplog.messages
@@ -324,7 +324,7 @@ def test_telling_goes_on_when_the_same_check_is_told_again_meanwhile() -> None:
 
 def test_superusers_are_told_the_same_bytes_another_time() -> None:
     def run() -> list[tuple[bytes | None, bytes | None]]:
-        superusers = SuperusersMailbox(station(MailboxPolicy(), RENDERER))
+        superusers = SuperusersMailbox(station(at_once(), RENDERER))
         superusers.knows(u2="bob@example.com", u1="ann@example.com")
         superusers.checked()
         return [

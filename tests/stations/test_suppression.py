@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,62 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamnotify.domain.delivery import AttemptResult, DeliveryPolicy, Outcome, OutgoingMail
+from streamnotify.domain.delivery import Outcome
 from streamnotify.domain.feedback import Sign
 from streamnotify.domain.suppression import AddressHistory, Evidence
-from streamnotify.stations import deliveries, feedback
 from streamnotify.stations.suppression import ADDRESS, KEEPER, address_key
-from streamnotify.testing.memory import START, MemoryEngine
-from streamnotify.wire.commands import DeliverMail, RecordFeedback
-from streamnotify.wire.topics import NOTIFICATION_FEEDBACK, NOTIFICATION_STATUS, OUTBOX
-from tests.smtp.a_mail import a_mail
+from streamnotify.testing.memory import START
+from streamnotify.wire.commands import RecordFeedback
+from streamnotify.wire.topics import NOTIFICATION_STATUS, OUTBOX
+from tests.stations.delivering import ANN, Product
 
 DAY = timedelta(days=1)
-ANN = "ann@example.com"
-
-
-class Relay:
-    """Answers what it is told to, and remembers whom it was asked to write to."""
-
-    at_once = 1
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.answer: dict[str, Any] = {"outcome": Outcome.SENT}
-        self.while_waiting: Callable[[], None] = lambda: None
-
-    async def send(self, mail: OutgoingMail, attempt: int, check_lease: Callable[[], None]) -> AttemptResult:
-        """Answer."""
-        self.while_waiting()
-        check_lease()
-        self.asked.append(mail.notification_id)
-        return AttemptResult(mail.notification_id, attempt, **self.answer)
-
-
-class Product:
-    """The two stations in memory."""
-
-    def __init__(self) -> None:
-        self.relay = Relay()
-        self.engine = MemoryEngine([feedback.station(), deliveries.station(DeliveryPolicy(), self.relay)])
-        self._numbers = itertools.count(1)
-
-    def mail(self, to: str = ANN, **fields: Any) -> str:
-        """Put a mail into the outbox; its notification."""
-        name = f"n{next(self._numbers)}"
-        now = self.engine.now
-        mail = a_mail(notification_id=name, to=to, created_at=now, expires_at=now + 3 * DAY, **fields)
-        self.engine.put(OUTBOX, OUTBOX.encode(DeliverMail(mail)), key=to.lower().encode())
-        return name
-
-    def feedback(self, event: str, email: str = ANN, **fields: Any) -> None:
-        """Put a delivery event."""
-        self.engine.put(NOTIFICATION_FEEDBACK, {"event": event, "email": email} | fields)
-
-    def status(self, notification_id: str) -> tuple[str, str | None]:
-        """The latest status of a mail, and its reason."""
-        said = [each for each in self.engine.values(NOTIFICATION_STATUS) if each["notification_id"] == notification_id]
-        return said[-1]["status"], said[-1].get("reason")
 
 
 @pytest.mark.parametrize("event", ["bounced", "complained", "unsubscribed", "suppressed"])
@@ -115,7 +68,7 @@ def test_a_suppressed_mail_that_comes_again_is_not_recorded_again() -> None:
     product.feedback("complained")
     product.mail()
     before = product.engine.values(NOTIFICATION_STATUS)
-    product._numbers = itertools.count(1)
+    product.numbers = itertools.count(1)
     product.mail()
     assert product.engine.values(NOTIFICATION_STATUS) == before
 

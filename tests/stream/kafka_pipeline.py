@@ -144,15 +144,25 @@ class KafkaPipeline(WorkerProcesses):
 
     def rows(self, station: str) -> dict[bytes, bytes]:
         """A station's state, as its changelog has it."""
-        rows: dict[tuple[int, bytes], bytes | None] = {}
+        return {key: value for rows in self.rows_of_each(station) for key, value in rows.items()}
+
+    def rows_of_each(self, station: str) -> list[dict[bytes, bytes]]:
+        """The same by partition."""
+        rows: list[dict[bytes, bytes | None]] = [{} for _ in range(self.partitions)]
         for message in self.records(f"{self.name}-{station}-changelog"):
-            rows[message.partition() or 0, message.key() or b""] = message.value()
-        return {key: value for (_, key), value in rows.items() if value is not None}
+            rows[message.partition() or 0][message.key() or b""] = message.value()
+        return [{key: value for key, value in each.items() if value is not None} for each in rows]
 
     def counts(self, station: str) -> dict[str, int]:
         """What a station has counted per key."""
-        rows = self.rows(station).items()
-        return {key[1:].decode(): pipeline.COUNT.decode(value) for key, value in rows if key[:1] == b"c"}
+        return {key: n for counts in self.counts_of_each(station) for key, n in counts.items()}
+
+    def counts_of_each(self, station: str) -> list[dict[str, int]]:
+        """The same by partition."""
+        return [
+            {key[1:].decode(): pipeline.COUNT.decode(value) for key, value in rows.items() if key[:1] == b"c"}
+            for rows in self.rows_of_each(station)
+        ]
 
     def wait_until_counted(self, seconds: float = 90) -> None:
         """Wait until the summer has counted everything expected, then compare both stations exactly."""

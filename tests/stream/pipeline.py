@@ -6,7 +6,8 @@ the key to sleep (one that begins with ``sleepless`` fails when it wakes up), ``
 the sleeping row; ``{"key": k, "check_in": s}`` has it said what was counted and is remembered of the key when the
 frontier is so far; ``{"key": k, "attempt": true}`` has an attempt made; ``size`` writes a row of so many bytes; ``say``
 has it said when the number was counted; ``remember`` keeps a number, ``forgotten`` drops one, ``recall`` says those in
-a range, the last first; ``slow`` keeps the splitter busy for so many seconds.
+a range, the last first; ``slow`` keeps the splitter busy for so many seconds; ``everywhere`` names the topic, counts or
+sums, each of whose partitions the number goes to.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Add(msgspec.Struct, frozen=True, array_like=True, tag="add"):
     remember: int | None = None
     forgotten: int | None = None
     recall: tuple[int, int] | None = None
+    everywhere: str | None = None
 
 
 class Performed(msgspec.Struct, frozen=True, array_like=True, tag="performed"):
@@ -79,13 +81,20 @@ def split(record: Record, ctx: Context) -> None:
     if "key" not in add:
         raise BadRecord("is missing", field="key")
     time.sleep(add.get("slow", 0))
-    ctx.emit(COUNTS, add["key"], Add(**add))
+    _pass_on(COUNTS, Add(**add), ctx)
+
+
+def _pass_on(topic: Topic, add: Add, ctx: Context) -> None:
+    if add.everywhere == topic.name:
+        ctx.emit_everywhere(topic, add)
+    else:
+        ctx.emit(topic, add.key, add)
 
 
 def combine(a: Add, b: Add) -> Add | None:
-    """Fold plain numbers only."""
-    plain = all(add == Add(add.key, add.n, slow=add.slow) for add in (a, b))
-    return Add(a.key, a.n + b.n) if plain else None
+    """Fold plain numbers only, wherever they go."""
+    plain = all(add == Add(add.key, add.n, slow=add.slow, everywhere=add.everywhere) for add in (a, b))
+    return Add(a.key, a.n + b.n, everywhere=a.everywhere) if plain else None
 
 
 def count(command: Any, ctx: Context) -> None:
@@ -106,7 +115,7 @@ def count(command: Any, ctx: Context) -> None:
     ctx.put(COUNT, command.key, (ctx.get(COUNT, command.key) or 0) + command.n)
     ctx.put(TOTAL, "all", (ctx.get(TOTAL, "all") or 0) + command.n)
     _obey(command, ctx)
-    ctx.emit(SUMS, command.key, Add(command.key, command.n))
+    _pass_on(SUMS, Add(command.key, command.n, everywhere=command.everywhere), ctx)
 
 
 def _check(due: Due, ctx: Context) -> None:

@@ -19,9 +19,18 @@ from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.stream.topic_writer import publish
 from streamnotify.stream.writer import key_hash
-from streamnotify.wire.commands import Answer, AskMonitor, AskRuns, MonitorAnswer, RunsAnswer, RunSeen
+from streamnotify.wire.commands import (
+    Answer,
+    AskMailbox,
+    AskMonitor,
+    AskRuns,
+    MailboxAnswer,
+    MonitorAnswer,
+    RunsAnswer,
+    RunSeen,
+)
 from streamnotify.wire.topic_layout import layouts
-from streamnotify.wire.topics import ANSWERS, TASKS
+from streamnotify.wire.topics import ANSWERS, MAILBOXES, TASKS, Topic
 
 PARTITIONS = 4
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,13 +45,17 @@ def config(kafka: EmbeddedKafka, unique: str, tmp_path: Path) -> EngineConfig:
 
 
 def answered(query: Query) -> list[bytes]:
-    """A worker's answer: one run, called as the task is."""
+    """A worker's answer: one run, called as the task is; or the mailbox itself."""
+    if isinstance(query, AskMailbox):
+        return [ANSWERS.encode(MailboxAnswer(query.question, query.mailbox))]
     assert isinstance(query, AskRuns)
     return [ANSWERS.encode(RunsAnswer(query.question, (RunSeen(query.task_name, NOW, "Completed"),)))]
 
 
 @contextmanager
-def a_worker(config: EngineConfig, answers: Callable[[Query], list[bytes]] = answered) -> Iterator[list[int]]:
+def a_worker(
+    config: EngineConfig, answers: Callable[[Query], list[bytes]] = answered, asked: Topic = TASKS
+) -> Iterator[list[int]]:
     """Somebody who answers what is asked; the partitions it was asked on."""
     partitions: list[int] = []
     over = threading.Event()
@@ -51,12 +64,12 @@ def a_worker(config: EngineConfig, answers: Callable[[Query], list[bytes]] = ans
         while not over.is_set():
             message = reader.next(timedelta(seconds=0.2))
             if message is not None:
-                assert TASKS.decode is not None
+                assert asked.decode is not None
                 partitions.append(message.partition() or 0)
-                found = [(None, answer) for answer in answers(TASKS.decode(message.value() or b""))]
+                found = [(None, answer) for answer in answers(asked.decode(message.value() or b""))]
                 publish(config.bootstrap_servers, config.topic_name(ANSWERS), found)
 
-    with TopicReader(config.bootstrap_servers, [config.topic_name(TASKS)], only_new=True) as reader:
+    with TopicReader(config.bootstrap_servers, [config.topic_name(asked)], only_new=True) as reader:
         thread = threading.Thread(target=work, args=(reader,))
         thread.start()
         try:
@@ -75,6 +88,14 @@ def test_answers_come_in_the_order_of_the_questions_each_asked_where_its_state_i
     with a_worker(config) as partitions:
         answers = ask(config, runs_of(*names), RunsAnswer, patience=PATIENT)
     assert [answer.runs[0].task_id for answer in answers] == names
+    assert sorted(partitions) == sorted(key_hash(name.encode()) % PARTITIONS for name in names)
+
+
+def test_a_mailbox_is_asked_where_its_own_state_is(config: EngineConfig) -> None:
+    names = [f"user:u{number}" for number in range(9)]
+    with a_worker(config, asked=MAILBOXES) as partitions:
+        answers = ask(config, [AskMailbox("", name) for name in names], MailboxAnswer, patience=PATIENT)
+    assert [answer.mailbox for answer in answers] == names
     assert sorted(partitions) == sorted(key_hash(name.encode()) % PARTITIONS for name in names)
 
 

@@ -86,6 +86,31 @@ def test_a_repeated_emission_of_a_station_is_applied_once(engine: Contract) -> N
     assert engine.counted(key) == 5
 
 
+def test_what_is_emitted_everywhere_comes_to_each_partition_once(engine: Contract) -> None:
+    """From a stateful station, also if the worker died before persisting and sends it again, byte by byte."""
+    key, marker = engine.key("a"), engine.key("marker")
+    engine.add(key, n=5, everywhere="sums")
+    engine.until(lambda: engine.counted_in_each(key) == [5] * engine.partitions)
+    sent = [record for record in engine.log(SUMS) if key in (record.value or b"").decode(errors="replace")]
+    assert [record.partition for record in sent] == list(range(engine.partitions))
+    assert len({record.headers[IDENTITY] for record in sent}) == 1
+    for record in sent:
+        engine.put(SUMS, record.value, headers=list(record.headers.items()), partition=record.partition)
+    engine.add(marker, everywhere="sums")
+    engine.until(lambda: engine.counted_in_each(marker) == [1] * engine.partitions)
+    assert engine.counted_in_each(key) == [5] * engine.partitions
+
+
+def test_what_a_folding_station_emits_everywhere_is_folded_by_itself(engine: Contract) -> None:
+    """Each partition gets the sum, and what goes to one partition only is not mixed with it."""
+    key = engine.key("a")
+    for n in range(1, 31):
+        engine.number(key, n=n, everywhere="counts" if n % 3 else None)
+    everywhere, with_the_key = sum(n for n in range(1, 31) if n % 3), sum(range(3, 31, 3))
+    expected = sorted([everywhere] * (engine.partitions - 1) + [everywhere + with_the_key])
+    engine.until(lambda: sorted(engine.counted_in_each(key, "counter")) == expected)
+
+
 def test_now_is_the_append_time_of_the_record_and_does_not_run_backwards(engine: Contract) -> None:
     """Not the worker's clock: the broker's."""
     keys = [engine.key(f"k{n}") for n in range(5)]

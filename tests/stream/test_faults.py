@@ -28,6 +28,24 @@ def test_kill_9_of_either_worker_loses_and_doubles_nothing(deployment: KafkaPipe
     deployment.wait_until_counted()
 
 
+def test_kill_9_loses_and_doubles_nothing_that_is_emitted_everywhere(deployment: KafkaPipeline) -> None:
+    """Each partition of the next station counts everything once, whichever worker dies, one with its state."""
+    for worker in (1, 2):
+        deployment.start(worker)
+    deployment.wait_until_running(1)
+    deployment.wait_until_running(2)
+    for kill in range(4):
+        for n in range(2_000):
+            deployment.put(f"k{n % 100}", everywhere="sums")
+        deployment.flush()
+        worker = 1 + kill % 2
+        deployment.kill(worker, lose_state=kill == 2)
+        deployment.start(worker)
+    total = sum(deployment.expected.values())
+    deployment.wait_for(lambda: min(sum(each.values()) for each in deployment.counts_of_each("summer")) >= total)
+    assert deployment.counts_of_each("summer") == [dict(deployment.expected)] * deployment.partitions
+
+
 def test_a_frozen_worker_writes_nothing_when_it_wakes(deployment: KafkaPipeline) -> None:
     """SIGSTOP for twice the session time-out: the other worker takes over, the frozen one ends itself."""
     rng = random.Random(9)

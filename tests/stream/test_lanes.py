@@ -13,7 +13,7 @@ from streamnotify.errors import EngineFailure
 from streamnotify.stream.lanes import NO_STORE, Lanes
 from streamnotify.stream.processor import Processor
 from streamnotify.testing.memory import MemoryRecord
-from tests.stream.one_partition import PUBLIC, station
+from tests.stream.one_partition import NEXT, PUBLIC, station
 
 
 class FakeMessage:
@@ -35,11 +35,11 @@ class FakeStream:
         self.app = SimpleNamespace(consumer_generation_id=1, consumer=SimpleNamespace(unacked=set()))
         self.acks_itself = True
 
-    def put(self, partition: int, *offsets: int, generation: int = 1) -> None:
+    def put(self, partition: int, *offsets: int, generation: int = 1, topic: str = "public") -> None:
         """A micro-batch has been polled."""
-        records = [MemoryRecord("public", offset, 0, None, b"", partition=partition) for offset in offsets]
+        records = [MemoryRecord(topic, offset, 0, None, b"", partition=partition) for offset in offsets]
         message = FakeMessage()
-        message.partition, message.tp = partition, TP("public", partition)
+        message.partition, message.tp = partition, TP(topic, partition)
         message.generation_id, message.offset, message.value = generation, offsets[-1], records
         self._events.put_nowait(SimpleNamespace(message=message, value=records))
 
@@ -67,8 +67,9 @@ class Scene:
         self.stalled: set[int] = set()
         self.fails: set[int] = set()
         self.crashes: list[BaseException] = []
+        self.identities: list[bytes] = []
         self.stream = FakeStream(self.steps)
-        toy = station(lambda record, ctx: None, inputs=(PUBLIC,), rows=())
+        toy = station(lambda record, ctx: ctx.emit(NEXT, b"k", 1), inputs=(PUBLIC,), rows=())
         writer: Any = SimpleNamespace(persist=self.persist)
         unused: Any = None
         positions: Any = SimpleNamespace(not_expired=self.not_expired, tell_loss=self.tell_loss)
@@ -76,7 +77,7 @@ class Scene:
             toy,
             unused,
             writer,
-            lambda number: Processor(toy, b"toy/topic/0/0/", NO_STORE),
+            lambda source: Processor(toy, b"toy/%s/%d/0/" % (source.topic.encode(), source.partition), NO_STORE),
             unused,
             unused,
             self.crash,
@@ -91,6 +92,7 @@ class Scene:
         if number in self.fails:
             raise EngineFailure("not written")
         self.steps.append(f"persist {number}@{chunk.position.applied}")
+        self.identities += [value for emission in chunk.emissions for _, value in emission.headers]
 
     async def not_expired(self, *_: Any) -> None:
         """Missing offsets are looked into."""
@@ -173,3 +175,14 @@ def test_offsets_that_are_missing_between_two_batches_are_looked_into() -> None:
 
     scene = play(prepare, until=lambda scene: "ack 0@9" in scene.steps)
     assert scene.steps == ["persist 0@6", "ack 0@6", "persist 0@7", "ack 0@7", "gap", "persist 0@9", "ack 0@9"]
+
+
+def test_emissions_of_a_station_with_two_inputs_are_told_apart() -> None:
+    """Offsets are a topic's own: a user's preferences once took the identity of a user, and were dropped."""
+
+    def prepare(scene: Scene) -> None:
+        scene.stream.put(0, 7)
+        scene.stream.put(0, 7, topic="other")
+
+    scene = play(prepare, lambda scene: len(scene.identities) == 2)
+    assert scene.identities == [b"toy/public/0/0/7/0", b"toy/other/0/0/7/0"]

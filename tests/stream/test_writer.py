@@ -145,9 +145,11 @@ def test_a_chunk_is_one_record_batch_on_the_changelog() -> None:
 
 
 def test_emissions_keep_their_order_and_go_where_their_key_belongs() -> None:
-    """Per destination partition; those without a key go to the partition's namesake."""
+    """Per destination partition; those without a key go to the partition's namesake, and those for everybody to all."""
     keyed = [Emission(NEXT, b"k%d" % (n % 3), b"%d" % n, []) for n in range(9)]
     unkeyed = [Emission(NEXT, None, b"%d" % n, []) for n in range(9, 12)]
+    everywhere = [Emission(NEXT, None, b"%d" % n, [], everywhere=True) for n in range(12, 14)]
+    emissions = [*keyed[:4], everywhere[0], *keyed[4:], *unkeyed, everywhere[1]]
     sent: dict[str, list[bytes]] = defaultdict(list)
 
     class Batch:
@@ -168,15 +170,16 @@ def test_emissions_keep_their_order_and_go_where_their_key_belongs() -> None:
         real = producer.create_batch
         producer.create_batch = lambda: Batch(real())
         writer = Writer(producer, CONFIG, lambda: None)
-        await writer.emit([*keyed, *unkeyed], 1, Fence(1, 1))
+        await writer.emit(emissions, 1, Fence(1, 1))
         for where, batches in producer.batches.items():
             sent[where] = [value for batch in batches for value in batch.values]
 
     asyncio.run(scenario())
     expected: dict[str, list[bytes]] = defaultdict(list)
-    for emission in (*keyed, *unkeyed):
+    for emission in emissions:
         number = 1 if emission.key is None else key_hash(emission.key) % 4
-        expected[f"app-next[{number}]"].append(emission.value or b"")
+        for each in range(4) if emission.everywhere else (number,):
+            expected[f"app-next[{each}]"].append(emission.value or b"")
     assert sent == expected
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
+from streamnotify.domain.preferences import Preferences
 from streamnotify.errors import BadRecord
-from streamnotify.wire import monitor_config, user
+from streamnotify.wire import monitor_config, user, user_preferences
 from streamnotify.wire.schemas import MODELS, schema_text, write
 from streamnotify.wire.task_event import parse
 
@@ -94,7 +95,11 @@ def test_the_examples_on_the_page_of_topics_are_valid(topic: str, example: str) 
     if topic == "monitor-configs":
         assert monitor_config.parse(example.encode(), value.get("name", "any")).warnings == []
     elif topic == "users":
-        assert user.parse(example.encode(), None)[0] == value["user_id"]
+        assert user.profile_of(*user.parse(example.encode(), None)).user_id == value["user_id"]
+    elif topic == "user-preferences":
+        record = user_preferences.parse(example.encode())
+        assert user_preferences.preferences_in(record) != Preferences()
+        assert not any(part.model_extra for _, part in user_preferences.parts(record))
     else:
         assert set(value) <= set(MODELS[topic].model_fields)
 
@@ -105,5 +110,6 @@ def test_every_topic_that_the_page_describes_has_an_example_of_every_field() -> 
         for topic, _ in EXAMPLES
     }
     assert shown["users"] == set(MODELS["users"].model_fields)
+    assert shown["user-preferences"] | {"revision"} == set(MODELS["user-preferences"].model_fields)
     assert shown["monitor-configs"] == set(MODELS["monitor-configs"].model_fields)
     assert shown["monitor-results"] | {"error"} == set(MODELS["monitor-results"].model_fields)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from streamnotify.setting_values import format_duration
 from streamnotify.stream.config import EngineConfig
 from streamnotify.wire import topics
+from streamnotify.wire.durations import format_duration
 from streamnotify.wire.topic_layout import MIB, Partitions, TopicLayout, layouts
 
 DOCS = Path(__file__).parents[2] / "docs" / "topics.md"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from streamnotify.errors import BadRecord
 from streamnotify.wire.schemas import schema_text
-from streamnotify.wire.user import parse
+from streamnotify.wire.user import MOST_ORGANIZATIONS, parse, profile_of
+from streamnotify.wire.user_preferences import MOST_NAMED
 
 WHOLE = {
     "user_id": "u1",
@@ -28,6 +29,8 @@ WHOLE = {
         "email": None,
         "organizations": {"org-a": {"email": False}},
         "kinds": {"task_completion": True},
+        "digest": {"window": "1h"},
+        "quiet_hours": {"from": "22:00", "to": "07:00", "timezone": "Asia/Tokyo"},
     },
 }
 VALID = jsonschema.Draft202012Validator(json.loads(schema_text("users"))).is_valid
@@ -79,6 +82,8 @@ def test_an_integer_is_a_user_id() -> None:
         ({"timezone": 1}, "timezone"),
         ({"preferences": []}, "preferences"),
         ({"preferences": {"email": "no"}}, "preferences.email"),
+        ({"preferences": {"digest": True}}, "preferences.digest"),
+        ({"organizations": ["x"] * (MOST_ORGANIZATIONS + 1)}, "organizations"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], field: str) -> None:
@@ -86,6 +91,29 @@ def test_a_wrong_field_is_named(change: dict[str, Any], field: str) -> None:
         parse(json.dumps(WHOLE | change).encode(), "u1")
     assert refused.value.field == field
     assert not VALID(WHOLE | change) or change == {"user_id": "u2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"timezone": "Mars/Olympus"}, "timezone"),
+        ({"preferences": {"quiet_hours": {"from": "1:00", "to": "01:00"}}}, "preferences.quiet_hours.to"),
+        ({"preferences": {"kinds": {f"{n}" + "é" * 200: True for n in range(MOST_NAMED)}}}, "preferences.kinds"),
+        ({"organizations": [f"{n}" + "é" * 200 for n in range(MOST_ORGANIZATIONS)]}, "organizations"),
+    ],
+)
+def test_what_no_schema_can_say_is_refused_with_its_field(change: dict[str, Any], field: str) -> None:
+    user_id, user = parse(json.dumps(WHOLE | change).encode(), "u1")
+    with pytest.raises(BadRecord) as refused:
+        profile_of(user_id, user)
+    assert refused.value.field == field
+
+
+def test_an_unknown_time_zone_gets_a_hint() -> None:
+    with pytest.raises(
+        BadRecord, match=r"timezone: unknown time zone 'europe/rome'; .* \(did you mean Europe/Rome\?\)"
+    ):
+        profile_of(*parse(b'{"timezone": "europe/rome"}', "u1"))
 
 
 @pytest.mark.parametrize("key", [None, "", "x" * 256])
@@ -111,7 +139,8 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(list(WHOLE)), JSON), st.none() | st.text(max_size=4))
 def test_whatever_comes_is_a_user_or_refused(value: dict[str, Any], key: str | None) -> None:
     try:
-        user_id, _ = parse(json.dumps(value).encode(), key)
+        user_id, user = parse(json.dumps(value).encode(), key)
+        profile_of(user_id, user)
     except BadRecord:
         return
     assert user_id

@@ -35,14 +35,19 @@ class Logged:
 class Harness(Protocol):
     """An engine that runs the test pipeline, all keys in one partition of each internal topic.
 
-    State is shared by the tests on one engine: each uses keys of its own, made with ``key``.
+    State is shared by the tests on one engine: each uses keys of its own, made with ``key``. ``partitions`` is how many
+    each topic has.
     """
+
+    partitions: int
 
     def key(self, name: str) -> str:
         """A key that no other test uses and that ends with ``name``."""
 
-    def put(self, topic: Topic, value: Any, *, key: str | None = None, headers: Headers = ()) -> None:
-        """Append a record: bytes as they are, anything else encoded for the topic."""
+    def put(
+        self, topic: Topic, value: Any, *, key: str | None = None, headers: Headers = (), partition: int = 0
+    ) -> None:
+        """Append a record: bytes as they are, anything else encoded for the topic; ``partition`` of an internal one."""
 
     def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         """Let the engine work and time pass until the condition holds; fail if it does not within so long."""
@@ -50,8 +55,8 @@ class Harness(Protocol):
     def log(self, topic: Topic) -> list[Logged]:
         """Everything on a topic, repetitions too, in the order of partition and offset."""
 
-    def rows(self, station: str, row: Row[Any]) -> dict[str, Any]:
-        """A station's persisted rows of one kind, by key."""
+    def rows_of_each(self, station: str, row: Row[Any]) -> list[dict[str, Any]]:
+        """A station's persisted rows of one kind, by partition and key."""
 
 
 class Contract:
@@ -60,7 +65,12 @@ class Contract:
     def __init__(self, harness: Harness) -> None:
         self._harness = harness
         self.key, self.put, self.until = harness.key, harness.put, harness.until
-        self.log, self.rows = harness.log, harness.rows
+        self.log, self.rows_of_each = harness.log, harness.rows_of_each
+        self.partitions = harness.partitions
+
+    def rows(self, station: str, row: Row[Any]) -> dict[str, Any]:
+        """A station's persisted rows of one kind, by key."""
+        return {key: value for rows in self.rows_of_each(station, row) for key, value in rows.items()}
 
     def add(self, key: str, *, headers: Headers = (), **more: Any) -> None:
         """Have the counter do something with a key."""
@@ -73,6 +83,10 @@ class Contract:
     def counted(self, key: str, station: str = "summer") -> int:
         """How much a station has counted for a key."""
         return int(self.rows(station, pipeline.COUNT).get(key, 0))
+
+    def counted_in_each(self, key: str, station: str = "summer") -> list[int]:
+        """How much each partition of a station has counted for a key."""
+        return [int(rows.get(key, 0)) for rows in self.rows_of_each(station, pipeline.COUNT)]
 
     def settled(self, *keys: str, n: int = 1) -> None:
         """Wait until the summer has counted ``n`` for each key; everything put before has then been handled."""
@@ -109,6 +123,8 @@ class Contract:
 class MemoryHarness:
     """The in-memory engine. Time passes in ticks of one second."""
 
+    partitions = 1
+
     def __init__(self) -> None:
         self._engine = MemoryEngine(pipeline.stations())
 
@@ -116,7 +132,9 @@ class MemoryHarness:
         """See Harness."""
         return name
 
-    def put(self, topic: Topic, value: Any, *, key: str | None = None, headers: Headers = ()) -> None:
+    def put(
+        self, topic: Topic, value: Any, *, key: str | None = None, headers: Headers = (), partition: int = 0
+    ) -> None:
         """See Harness; nothing is read before ``until``, so that what is put together is one micro-batch."""
         data = value if value is None or isinstance(value, bytes) else topic.encode(value)
         self._engine.put(topic, data, key=None if key is None else key.encode(), headers=headers, settle=False)
@@ -134,9 +152,9 @@ class MemoryHarness:
         """See Harness."""
         return [_logged(record) for record in self._engine.records(topic)]
 
-    def rows(self, station: str, row: Row[Any]) -> dict[str, Any]:
+    def rows_of_each(self, station: str, row: Row[Any]) -> list[dict[str, Any]]:
         """See Harness."""
-        return self._engine.state(station).items(row)
+        return [self._engine.state(station).items(row)]
 
 
 def _logged(record: MemoryRecord) -> Logged:
@@ -150,6 +168,7 @@ class KafkaHarness:
     def __init__(self, deployment: KafkaPipeline, test: str) -> None:
         self._deployment = deployment
         self._test = test
+        self.partitions = deployment.partitions
         self._producer = Producer(
             {
                 "bootstrap.servers": deployment.bootstrap_servers,
@@ -163,10 +182,12 @@ class KafkaHarness:
         """See Harness; the test's name comes last but for ``name``'s own first word, which may mean something."""
         return f"{name} {self._test}"
 
-    def put(self, topic: Topic, value: Any, *, key: str | None = None, headers: Headers = ()) -> None:
+    def put(
+        self, topic: Topic, value: Any, *, key: str | None = None, headers: Headers = (), partition: int = 0
+    ) -> None:
         """See Harness; sent for good by ``until``."""
         data = value if value is None or isinstance(value, bytes) else topic.encode(value)
-        more: dict[str, Any] = {"partition": 0} if topic.internal else {}
+        more: dict[str, Any] = {"partition": partition} if topic.internal else {}
         more["headers"] = list(headers)
         self._producer.produce(self._name(topic), data, key=None if key is None else key.encode(), **more)
 
@@ -191,10 +212,12 @@ class KafkaHarness:
         ]
         return sorted(logged, key=lambda record: (record.partition, record.offset))
 
-    def rows(self, station: str, row: Row[Any]) -> dict[str, Any]:
+    def rows_of_each(self, station: str, row: Row[Any]) -> list[dict[str, Any]]:
         """See Harness."""
-        rows = self._deployment.rows(station).items()
-        return {key[1:].decode(): row.decode(value) for key, value in rows if key[:1] == row.kind}
+        return [
+            {key[1:].decode(): row.decode(value) for key, value in rows.items() if key[:1] == row.kind}
+            for rows in self._deployment.rows_of_each(station)
+        ]
 
     def _name(self, topic: Topic) -> str:
         return f"{self._deployment.name}{'-' if topic.internal else '.'}{topic.name}"
