@@ -9,8 +9,10 @@ import pytest
 from streamnotify.devtools.digest_diagram import PAGE, diagram, with_diagram
 from streamnotify.domain import pending
 from streamnotify.domain.digest import ALERT_LANE, TRANSITIONS, LanePolicy
-from streamnotify.domain.lean_items import LARGE
+from streamnotify.domain.lean_items import LARGE, lean
+from streamnotify.domain.notifications import TaskNotification
 from streamnotify.wire.durations import format_duration
+from tests.domain.digest_builders import a_task_item
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,7 +52,10 @@ def test_the_defaults_are_those_of_the_lanes(page: str, name: str, policy: LaneP
 def test_the_limits_are_those_of_the_code(page: str) -> None:
     assert f"a lane keeps {pending.KEPT_BYTES:,} bytes" in page
     assert f"more than {LARGE:,} bytes" in page
-    assert f"at most {pending.MOST_TALLIES} organizations and kinds" in page
+    assert f"take more than {pending.NUMBERS_BYTES:,} bytes" in page
+    cut = lean(a_task_item(error_message="x" * LARGE))
+    assert isinstance(cut, TaskNotification)
+    assert f"cut to\n  {len(cut.error_message or ''):,} characters" in page
 
 
 def test_the_readme_leads_here() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from streamnotify import bootstrap, settings
-from streamnotify.cli.mailbox_lines import described, is_known, lines
+from streamnotify.cli.mailbox_lines import described, is_known, is_shadow, lines
 from streamnotify.cli.since import Ago
 from streamnotify.cli.why_reading import Source, normalised, notifications_where, steps_of
 from streamnotify.cli.why_story import Story, story
@@ -57,7 +57,8 @@ def show(who: str, mails: int, since: datetime | None, as_json: bool) -> None:
       streamnotify mailbox show ann@example.com --mails 20 --since 30d
     """
     loaded = settings.load()
-    answers = [answer for answer in _answers(bootstrap.engine_config(loaded, Path()), who) if is_known(answer)]
+    asked = _answers(bootstrap.engine_config(loaded, Path()), who)
+    answers = [answer for answer in asked if is_known(answer) and not is_shadow(answer, asked)]
     source = Source(loaded, since or datetime.now(UTC) - _LOOK_BACK)
     last = _last_mails(source, who, answers, mails) if mails and who != SUPERUSERS else []
     if as_json:
@@ -108,6 +109,9 @@ def _show(who: str, answers: Sequence[MailboxAnswer], last: Sequence[Story]) -> 
     for answer in answers:
         for line in lines(answer):
             click.echo(visible(line))
+    if last and not answers:
+        click.echo(visible(who))
+        click.echo("  nobody of the topic users; nothing waits, and nothing is said of their wishes")
     if last:
         click.echo("last mails:")
     for mail in last:

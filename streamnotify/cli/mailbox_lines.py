@@ -9,16 +9,18 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from streamnotify.cli.why_reading import normalised
 from streamnotify.cli.why_words import utc
 from streamnotify.domain.digest import Phase
 from streamnotify.domain.digest_wishes import DigestWish, QuietHours
 from streamnotify.domain.preferences import OptOuts, Preferences, Profile, digest_wish, quiet_hours
-from streamnotify.domain.recipients import ADDRESS, SUPERUSERS
+from streamnotify.domain.recipients import ADDRESS, SUPERUSERS, USER, address_mailbox
 from streamnotify.wire.commands import LaneSeen, MailboxAnswer
 from streamnotify.wire.durations import format_duration
 from streamnotify.wire.user_preferences import public_preferences
 
 _ITEMS_SHOWN = 10
+_OWN = ""  # the source of what is said of the mailbox itself
 
 
 def is_known(answer: MailboxAnswer) -> bool:
@@ -26,6 +28,19 @@ def is_known(answer: MailboxAnswer) -> bool:
     return MailboxAnswer(answer.question, answer.mailbox, opt_outs=answer.opt_outs) != answer or (
         answer.opt_outs not in (None, OptOuts())
     )
+
+
+def is_shadow(answer: MailboxAnswer, answers: Iterable[MailboxAnswer]) -> bool:
+    """Whether a user's mailbox knows only what is said of the address that is its name. As ids may be addresses, it is
+    told to the user of this id and to the address alike, whether there is such a user or not."""
+    if not answer.mailbox.startswith(USER):
+        return False
+    nothing_else = MailboxAnswer(
+        answer.question, answer.mailbox, preferences=answer.preferences, opt_outs=answer.opt_outs
+    )
+    address = address_mailbox(normalised(answer.mailbox.removeprefix(USER)))
+    said = [{_OWN: each.preferences.get(_OWN)} for each in answers if each.mailbox == address]
+    return answer == nothing_else and said == [answer.preferences]
 
 
 def described(answer: MailboxAnswer) -> dict[str, Any]:
@@ -55,7 +70,8 @@ def sources(answer: MailboxAnswer) -> Mapping[str, Preferences]:
     said = {} if answer.profile is None else {"users": answer.profile.preferences}
     for source, preferences in answer.preferences.items():
         named = source or address
-        said[f"user-preferences of {named}" if named else "user-preferences"] = preferences
+        by_user = f"user {source.removeprefix(USER)}" if address and source.startswith(USER) else None
+        said[by_user or (f"user-preferences of {named}" if named else "user-preferences")] = preferences
     return said
 
 
@@ -76,7 +92,7 @@ def _details(answer: MailboxAnswer) -> Iterator[str]:
     if quiet is not None:
         yield f"quiet hours: {_quiet(quiet)}"
     for lane in answer.lanes:
-        yield from _lane_lines(lane, "UTC" if answer.profile is None else answer.profile.timezone)
+        yield from _lane_lines(lane, answer)
     if answer.held:
         yield f"held until the topic users has this user: {answer.held}"
 
@@ -128,17 +144,26 @@ def _quiet(quiet: QuietHours) -> str:
     return f"{quiet.start:%H:%M} to {quiet.end:%H:%M}{f' in {quiet.timezone}' if quiet.timezone else ''}"
 
 
-def _lane_lines(lane: LaneSeen, timezone: str) -> Iterator[str]:
+def _lane_lines(lane: LaneSeen, answer: MailboxAnswer) -> Iterator[str]:
     sent = f"; sent within the window: {len(lane.sent_at)}"
     if lane.phase == Phase.PENDING:
-        flush = _local(lane.next_at, timezone)
+        flush = _local(lane.next_at, "UTC" if answer.profile is None else answer.profile.timezone)
         yield f"{lane.lane}: {lane.pending} in digest {lane.digest_id}, flushed at {flush}{sent}"
+        yield from _dropped(answer.opt_outs or OptOuts())
     else:
         yield f"{lane.lane}: nothing waits{sent if lane.sent_at else ''}"
     for notification_id, about in lane.items[:_ITEMS_SHOWN]:
         yield f"  {about}  {notification_id}"
     if lane.pending > len(lane.items[:_ITEMS_SHOWN]):
         yield f"  and {lane.pending - len(lane.items[:_ITEMS_SHOWN])} more"
+
+
+def _dropped(refused: OptOuts) -> Iterator[str]:
+    """What becomes of a digest that has begun before something was refused; which part of it is, nobody has told."""
+    if refused.everything is not None:
+        yield "  all of it is refused by now and dropped at the flush"
+    elif refused.organizations or refused.kinds:
+        yield "  what of it is refused by now is dropped at the flush"
 
 
 def _local(at: datetime | None, timezone: str) -> str:

@@ -35,6 +35,8 @@ def _read_users(file: str) -> list[Written]:
     text, name = read_text(file), name_of(file)
     if file.lower().endswith(".csv") or (file == STDIN and _is_csv(text)):
         return list(_rows(name, text))
+    if _is_csv(text):
+        raise UnreadableFile(f"{name}: CSV is read from files whose name ends in .csv")
     return [written for document in documents_in(file, text) for written in _users(name, document)]
 
 
@@ -59,7 +61,8 @@ def _users(file: str, document: Any) -> Iterator[Written]:
         for number, record in enumerate(document):
             yield Written(f"{file}, [{number}]", said_name(record, _ID), record)
     elif not isinstance(document, dict):
-        raise UnreadableFile(f"{file}: a user, a list of users or a mapping by {_ID} is allowed")
+        csv_too = ", and CSV in files that end in .csv" if isinstance(document, str) else ""
+        raise UnreadableFile(f"{file}: a user, a list of users or a mapping by {_ID} is allowed{csv_too}")
     elif any(name in _FIELDS and not isinstance(value, dict) for name, value in document.items()):
         yield Written(file, said_name(document, _ID), document)
     else:

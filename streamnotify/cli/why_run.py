@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,12 +41,14 @@ class _Record:
 class RunFindings:
     """What is known of a run without a notification.
 
-    ``facts``: what its events say, by task name; ``dead_letters``: the records about it that could not be used.
+    ``facts``: what its events say, by task name; ``dead_letters``: the records about it that could not be used;
+    ``is_task_name``: there are runs of a task of this name.
     """
 
     task_id: str
     facts: Mapping[str, Facts]
     dead_letters: Sequence[dict[str, Any]]
+    is_task_name: bool = False
 
     def lines(self) -> Iterator[str]:
         """Why there is no notification, for a person."""
@@ -56,7 +59,14 @@ class RunFindings:
                 f"A record about {self.task_id} could not be used by {letter['stage']}: {said(letter)}; "
                 f"see `streamnotify dead-letters show {letter['id']}`"
             )
-        if not self.facts and not self.dead_letters:
+        if self.facts or self.dead_letters:
+            return
+        if self.is_task_name:
+            yield (
+                f"{self.task_id} is the name of a task: --task takes the id of a run, task_id; "
+                f"`streamnotify runs {shlex.quote(self.task_id)}` lists its runs with theirs"
+            )
+        else:
             yield (
                 f"Nobody knows a run {self.task_id}: ids are case-sensitive, events are kept for 7 d and notifications "
                 "for 30 d; was the event published to this cluster and topic prefix?"
@@ -65,7 +75,14 @@ class RunFindings:
 
 def findings(source: Source, task_id: str) -> RunFindings:
     """What the events and the dead letters say about a run."""
-    return RunFindings(task_id, _facts(source, task_id), _dead_letters(source, task_id))
+    facts: dict[str, Facts] = {}
+    is_task_name = False
+    for update in _updates(source, task_id):
+        if update.task_id == task_id:
+            known = facts.get(update.task_name)
+            facts[update.task_name] = update.facts if known is None else join(known, update.facts)
+        is_task_name = is_task_name or update.task_name == task_id
+    return RunFindings(task_id, facts, _dead_letters(source, task_id), is_task_name)
 
 
 def why_silent(facts: Facts) -> str:
@@ -89,22 +106,18 @@ def why_silent(facts: Facts) -> str:
     )
 
 
-def _facts(source: Source, task_id: str) -> dict[str, Facts]:
+def _updates(source: Source, task_id: str) -> Iterator[RunUpdate]:
+    """What the events say that have ``task_id`` in them, wherever."""
     policy, oddities = IngestPolicy(source.settings.max_event_age), Oddities()
     sign = b"" if _MADE_UP.fullmatch(task_id) else needle(task_id)
-    found: dict[str, Facts] = {}
     for message in source.records(TASK_EVENTS):
         value = message.value()
         if not isinstance(value, bytes) or (sign not in value and _ENCODED not in value):
             continue
         try:
-            update: RunUpdate = read_update(_as_record(message), policy, oddities)
+            yield read_update(_as_record(message), policy, oddities)
         except BadRecord:
             continue  # among the dead letters
-        if update.task_id == task_id:
-            known = found.get(update.task_name)
-            found[update.task_name] = update.facts if known is None else join(known, update.facts)
-    return found
 
 
 def _dead_letters(source: Source, task_id: str) -> list[dict[str, Any]]:

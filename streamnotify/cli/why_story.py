@@ -172,7 +172,10 @@ def _conclusion(told: Story, now: datetime) -> str:
     expected = max(step.next_at or step.at, step.at)
     if step.status is NotificationStep.BATCHED:
         who = shlex.quote(step.user_id or step.to or "USER")
-        return f"waits for its digest until {utc(expected)} or later: `streamnotify mailbox show {who}` has the time"
+        return (
+            f"waits for its digest until {utc(expected)} or later, and is dropped then if it is refused by that time: "
+            f"`streamnotify mailbox show {who}` says when, and what is refused"
+        )
     if now - expected > _QUIET:
         return (
             f"on its way, but nothing has happened since {utc(step.at)}: is `streamnotify worker` running, and ready?"

@@ -27,8 +27,8 @@ SUPPRESSED = {
         "`streamnotify mailbox show {who}`"
     ),
     SuppressionReason.INACTIVE: (
-        "the person is not active any more: is_active is false on the topic users, or the user was deleted; see "
-        "`streamnotify mailbox show {who}`"
+        "the person is not active any more: is_active is false on the topic users, or the user was deleted "
+        "while the mail waited in the outbox; see `streamnotify mailbox show {who}`"
     ),
     SuppressionReason.OPTED_OUT_USER: (
         "this person wants no mails at all: email is false on users or user-preferences; "
@@ -68,6 +68,11 @@ SUPPRESSED = {
     SuppressionReason.READ: "it was seen elsewhere before its digest went: read on notification-feedback",
 }
 
+_USER_WITHOUT_ADDRESS = (
+    "there is nobody to write to: the topic users has no user {user_id} with an address; see "
+    "`streamnotify mailbox show {who}`"
+)
+
 
 def meaning(step: NotificationStatus) -> str:
     """What has happened in this step, and why."""
@@ -103,6 +108,8 @@ def _suppressed(step: NotificationStatus) -> str:
         why = SUPPRESSED[SuppressionReason(reason)]
     except ValueError:
         why = "no reason that this release knows"
+    if reason == SuppressionReason.NO_RECIPIENT and step.user_id is not None:
+        why = _USER_WITHOUT_ADDRESS
     given = {name: value for name, value in step.model_dump().items() if value is not None}
     if step.kind == DIGEST:
         del given["kind"]  # what was dropped from it is of another one

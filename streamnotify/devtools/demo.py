@@ -131,7 +131,7 @@ def run(*, once: bool, say: Say) -> None:
         _await_all(stage, reader, worker)
         _report(stage, say)
         if not once:
-            _where_to_look(stage, say)
+            where_to_look(stage, say)
             _read_along(stage, reader, worker, say)
         say("Stopping …")
 
@@ -256,7 +256,8 @@ def _dead_letter_line(message: Message) -> str:
     return f"dead letter: {value[:80]}\n      because: {said}"
 
 
-def _where_to_look(stage: Stage, say: Say) -> None:
+def where_to_look(stage: Stage, say: Say) -> None:
+    """Say what a person can look at while the demo stays, and with which commands."""
     command = _command()
     at = "" if stage.kafka.bootstrap_servers.endswith(f":{KAFKA_PORT}") else _elsewhere(stage)
     say(
@@ -265,6 +266,8 @@ Look at
   mails           {stage.inbox.url}
   metrics         http://{HOST}:{stage.health_port}/metrics
   what happened   {at}{command} kafka consume {NOTIFICATION_STATUS.name} --from-beginning
+  the same told   {at}{command} why --to carol@example.com
+  her mailbox     {at}{command} mailbox show carol@example.com
   monitors        {at}{command} monitor list
   dead letters    {at}{command} dead-letters list
 

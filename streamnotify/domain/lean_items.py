@@ -9,10 +9,11 @@ from streamnotify.domain.alerts import AlertNotification
 from streamnotify.domain.notifications import TaskNotification
 
 LARGE = 2_000  # bytes; a larger item is kept lean, and hardly any is larger then
-_ERROR = 300  # characters
+_ERROR = 1_000  # characters
 _MOST_DEPENDENTS = 3
 _VARIABLES = 600  # characters of names and values
-_OF_LINKS = ("test_run_id", "test_set_id", "test_set_name")  # are kept before other variables
+# Are kept before other variables: what links need, and what a digest says of tests.
+_FIRST = ("test_run_id", "test_set_id", "test_set_name", "total_tests", "tests_passed", "tests_failed")
 
 
 def lean(item: TaskNotification | AlertNotification) -> TaskNotification | AlertNotification:
@@ -31,7 +32,7 @@ def _short_ones(variables: dict[str, Any]) -> dict[str, Any]:
     """As many plain values as there is room for."""
     kept: dict[str, Any] = {}
     room = _VARIABLES
-    for name in sorted(variables, key=lambda name: (name not in _OF_LINKS, name)):
+    for name in sorted(variables, key=lambda name: (name not in _FIRST, name)):
         value = variables[name]
         if isinstance(value, str | int | float) and (size := len(name) + len(str(value))) <= room:
             kept[name] = value

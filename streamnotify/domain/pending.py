@@ -1,8 +1,8 @@
 """What waits in a digest: exact numbers of everything, and the newest notifications themselves (SPEC section 6).
 
 The numbers are kept by organization and kind, since that is what people turn off, so that what a digest says is exact
-however much of it is dropped. Of the notifications only so many are kept that a mailbox stays small, but at least the
-newest of each organization and kind.
+however much of it is dropped. Of the notifications only so many are kept as leave a mailbox small, so that a digest
+need not go early because they are many or large.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from itertools import islice
 from typing import TypeAlias
 
 from streamnotify.domain.alerts import RECOVERY, AlertNotification
-from streamnotify.domain.lean_items import LARGE
 from streamnotify.domain.notifications import DIGEST, SuppressionReason, TaskNotification
 
 DigestItem: TypeAlias = TaskNotification | AlertNotification
 
-KEPT_BYTES = 22_000  # of a lane; both lanes and all else of a mailbox stay below 64 KB
-MOST_TALLIES = 40  # organizations and kinds in one digest; with one more it is flushed first
+KEPT_BYTES = 24_000  # of a lane; both lanes and all else of a mailbox stay below 64 KB
+NUMBERS_BYTES = 11_000  # of these; with numbers of one more organization or kind than that, a digest is flushed first
+_TALLY_BYTES = 80  # of one, as it is stored, beside its names and what it keeps
+_KEYS_BYTES = 100  # of an item's keys, and of the row that finds it, beside the two names of its mailbox
 
 
 class ItemOutcome(enum.StrEnum):
@@ -36,7 +37,7 @@ class ItemOutcome(enum.StrEnum):
 class Tally:
     """How many notifications of an organization and kind wait, and which of them are kept, the oldest first.
 
-    An alert counts as failed, a recovery as completed. ``kept`` are item numbers and their sizes in bytes.
+    An alert counts as failed, a recovery as completed. ``kept`` are numbers of items, if any, and their sizes in bytes.
     """
 
     organization_id: str | None
@@ -66,17 +67,12 @@ class Pending:
 
     @property
     def kept_bytes(self) -> int:
-        """The size of what is kept: notifications, and the names of organizations and kinds."""
-        return sum(_name_bytes(tally) + sum(size for _, size in tally.kept) for tally in self.tallies)
+        """The size of all: the numbers, and the notifications that are kept."""
+        return sum(_tally_bytes(tally) + sum(size for _, size in tally.kept) for tally in self.tallies)
 
-    def has_room_for(self, *items: DigestItem) -> bool:
-        """Whether the digest can take them, each of :data:`LARGE` bytes at most, and keep one of each organization and
-        kind. One that waits alone is no hindrance, however large: it is made lean then."""
-        if self.total <= 1:
-            return True
-        newest = {_key(tally): _name_bytes(tally) + sum(size for _, size in tally.kept[-1:]) for tally in self.tallies}
-        newest |= {_key(item): LARGE for item in items}
-        return len(newest) <= MOST_TALLIES and sum(newest.values()) <= KEPT_BYTES
+    def has_room_for(self, *counted: DigestItem | Tally) -> bool:
+        """Whether the numbers stay small with these. Notifications find room: others are kept no longer then."""
+        return sum({_key(each): _tally_bytes(each) for each in (*self.tallies, *counted)}.values()) <= NUMBERS_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +189,10 @@ def add(pending: Pending, item: DigestItem, size: int) -> Pending:
     Args:
         pending: it must have room for ``item``.
         item: the newest.
-        size: of the row it is kept in, in bytes.
+        size: of the row it is kept in, in bytes, without its key.
     """
     tally = _plus(_tally_like(pending, item), _one(item))
+    size += _KEYS_BYTES + 2 * len((item.mailbox or "").encode())
     grown = replace(tally, kept=(*tally.kept, (pending.next_number, size)))
     return replace(_with(pending, grown), next_number=pending.next_number + 1)
 
@@ -203,28 +200,28 @@ def add(pending: Pending, item: DigestItem, size: int) -> Pending:
 def surplus(pending: Pending, show: int) -> tuple[Pending, tuple[int, ...]]:
     """``pending`` without the items that it keeps no longer, and their numbers, if it keeps too much.
 
-    The newest of each organization and kind stays. Of the others the oldest of whatever organization and kind keeps
-    most goes first, and the newest ``show`` of all only if there is nothing else to go.
+    The newest ``show`` go last, and the very newest stays. Of the others, then of these, the oldest of whatever
+    organization and kind keeps most goes first; where each keeps one, the oldest. One that is the only one of its own
+    goes after these, as it may yet be mailed by itself.
     """
     size = pending.kept_bytes
     if size <= KEPT_BYTES:
         return pending, ()
+    newest, *others = sorted((number for tally in pending.tallies for number, _ in tally.kept), reverse=True) or [-1]
+    shown = {newest, *others[: show - 1]}
+    in_turn = sorted(
+        (number in shown, -newer, tally.total == 1, number, freed)
+        for tally in pending.tallies
+        for newer, (number, freed) in enumerate(reversed(tally.kept))
+        if number != newest
+    )
     gone: list[int] = []
-    tallies = list(pending.tallies)
-    newest_first = sorted((number for tally in tallies for number, _ in tally.kept), reverse=True)
-    for shown_from in (newest_first[:show][-1], pending.next_number):
-        while size > KEPT_BYTES:
-            can_spare = [
-                at for at, tally in enumerate(tallies) if len(tally.kept) > 1 and tally.kept[0][0] < shown_from
-            ]
-            if not can_spare:
-                break
-            fullest = max(can_spare, key=lambda at: len(tallies[at].kept))
-            (number, freed), *rest = tallies[fullest].kept
-            tallies[fullest] = replace(tallies[fullest], kept=tuple(rest))
+    for *_, number, freed in in_turn:
+        if size > KEPT_BYTES:
             gone.append(number)
             size -= freed
-    return replace(pending, tallies=tuple(tallies)), tuple(gone)
+    left = (replace(each, kept=tuple(kept for kept in each.kept if kept[0] not in gone)) for each in pending.tallies)
+    return replace(pending, tallies=tuple(left)), tuple(gone)
 
 
 def take_out(pending: Pending, number: int, item: DigestItem) -> Pending:
@@ -270,8 +267,8 @@ def _key(counted: Tally | DigestItem) -> tuple[str | None, str]:
     return counted.organization_id, counted.kind
 
 
-def _name_bytes(tally: Tally) -> int:
-    return len((tally.organization_id or "").encode()) + len(tally.kind.encode())
+def _tally_bytes(counted: Tally | DigestItem) -> int:
+    return _TALLY_BYTES + len((counted.organization_id or "").encode()) + len(counted.kind.encode())
 
 
 def _one(item: DigestItem) -> Tally:

@@ -111,6 +111,25 @@ def without(preferences: Preferences, *, kinds: Iterable[str] = (), organization
     return replace(preferences, email=False)
 
 
+def refusals_of(preferences: Preferences) -> Preferences:
+    """Only what ``preferences`` refuse."""
+    return Preferences(
+        email=False if preferences.email is False else None,
+        organizations={name: False for name, wanted in preferences.organizations.items() if wanted is False},
+        kinds={kind: False for kind, wanted in preferences.kinds.items() if wanted is False},
+    )
+
+
+def with_refusals(preferences: Preferences, refusals: Preferences) -> Preferences:
+    """``preferences`` with what ``refusals`` refuse refused as well; see :func:`refusals_of`."""
+    return replace(
+        preferences,
+        email=False if refusals.email is False else preferences.email,
+        organizations=preferences.organizations | refusals.organizations,
+        kinds=preferences.kinds | refusals.kinds,
+    )
+
+
 def digest_wish(profile: Profile | None, overlays: Iterable[Preferences]) -> DigestWish | None:
     """How somebody wants their digests; the first source that says anything counts, the profile last."""
     said = [*overlays] if profile is None else [*overlays, profile.preferences]

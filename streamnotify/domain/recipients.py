@@ -11,6 +11,7 @@ Notification: TypeAlias = TaskNotification | AlertNotification | HealthNotificat
 
 USER = "user:"
 ADDRESS = "address:"
+ORGANIZATION = "organization:"  # what keys on user-preferences begin with that are about one
 SUPERUSERS = "@superusers"  # the mailbox that tells all of them
 
 

@@ -3,7 +3,7 @@ glance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,6 +37,7 @@ OF_DIGESTS = (
     "notifications_url",
 )
 _NAME_LIMIT, _ERROR_LIMIT = 100, 200  # characters
+_MOST_SECTIONS = 30  # so that there is room for what they list
 # At most so many bytes of HTML: of an item without its texts, of a section's heading, of all the rest; of a character.
 _ITEM_SIZE, _SECTION_SIZE, _MAIL_SIZE, _MOST_BYTES = 1000, 1100, 22_000, 5
 _TASK_OUTCOMES = {name: name for name in ("success", "partial", "empty", "failed", "cancelled")}
@@ -74,7 +75,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One organization's part of a digest. ``name`` None: of no organization. The numbers are of all, listed or not."""
+    """One organization's part of a digest. ``name`` None: of no organization. The numbers are of all, listed or not.
+
+    Where there are too many, the last is of all others: with a name, but without ``organization_id``.
+    """
 
     organization_id: str | None
     name: str | None
@@ -114,8 +118,14 @@ def digest_variables(
     lane = Lane(digest.lane)
     timezone = digest.timezone if lane is Lane.TASKS else None  # as in the mails of single alerts
     problems: list[str] = []
-    listed = [[*_listed(section.items, timezone, policy, problems)] for section in digest.sections]
-    fitting = _that_fit(listed)
+    own, others = _apart(digest.sections)
+    fitting = _that_fit([[*_listed(section.items, timezone, policy, problems)] for section in own])
+    sections = [
+        _section(section, tuple(each.item for each in items), lane, _organization(section.organization_id, names))
+        for section, items in zip(own, fitting, strict=True)
+    ]
+    if others:
+        sections.append(_section(_as_one(others), (), lane, f"{len(others)} more organizations"))
     url = frontend_link(policy.link_notifications, {}, policy)
     latest = max((each.at for items in fitting for each in items), default=None)
     variables: Variables = {
@@ -127,10 +137,7 @@ def digest_variables(
         "cancelled": digest.cancelled,
         "summary": _summary(digest, lane),
         "what": _what(digest.total, lane),
-        "sections": [
-            _section(section, tuple(each.item for each in items), lane, names)
-            for section, items in zip(digest.sections, fitting, strict=True)
-        ],
+        "sections": sections,
         "shown": sum(map(len, fitting)),
         "latest_at": None if latest is None else instant(latest, timezone),
         "notifications_url": url if is_safe_url(url) else None,
@@ -180,11 +187,39 @@ def _alert(alert: AlertNotification, timezone: str | None) -> Item:
     )
 
 
-def _section(section: DigestSection, items: tuple[Item, ...], lane: Lane, names: Mapping[str, str]) -> Section:
-    organization_id = section.organization_id
-    name = None if organization_id is None else _name(names.get(organization_id, organization_id)) or _UNREADABLE
+def _apart(sections: Sequence[DigestSection]) -> tuple[list[DigestSection], list[DigestSection]]:
+    """The sections that are shown as such, in their order, and, if they are too many, those that are counted as one.
+
+    The notifications of no organization are shown as such, then those of which something is listed, then the largest.
+    """
+    if len(sections) <= _MOST_SECTIONS:
+        return [*sections], []
+    ranks = sorted(
+        range(len(sections)),
+        key=lambda at: (sections[at].organization_id is not None, not sections[at].items, -sections[at].total),
+    )
+    own = {*ranks[: _MOST_SECTIONS - 1]}
+    return (
+        [section for at, section in enumerate(sections) if at in own],
+        [section for at, section in enumerate(sections) if at not in own],
+    )
+
+
+def _as_one(sections: Sequence[DigestSection]) -> DigestSection:
+    """The numbers of all of them."""
+    failed, completed, cancelled = (
+        sum(getattr(section, outcome) for section in sections) for outcome in ("failed", "completed", "cancelled")
+    )
+    return DigestSection(None, failed, completed, cancelled, ())
+
+
+def _organization(organization_id: str | None, names: Mapping[str, str]) -> str | None:
+    return None if organization_id is None else _name(names.get(organization_id, organization_id)) or _UNREADABLE
+
+
+def _section(section: DigestSection, items: tuple[Item, ...], lane: Lane, name: str | None) -> Section:
     return Section(
-        organization_id=organization_id,
+        organization_id=section.organization_id,
         name=name,
         total=section.total,
         failed=section.failed,

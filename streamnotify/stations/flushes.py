@@ -38,7 +38,7 @@ def drop(lane: OpenLane, state: LaneState, tally: Tally, reason: SuppressionReas
     """Report what is not sent: each item that is kept, and how many there were beside them."""
     named = [item for item in items if _counts(tally, item)]
     for item in named:
-        suppress(item, reason, lane.ctx, digest_id=lane.digest_id(state))
+        suppress(addressed(item, lane.mailbox, lane.owner), reason, lane.ctx, digest_id=lane.digest_id(state))
     if beside := tally.total - len(named):
         report_digest(
             lane.digest_id(state),
@@ -107,7 +107,8 @@ def _recipient(
     profile = lane.owner.profile
     if lane.mailbox.startswith(USER) and profile is None:
         return None, SuppressionReason.NO_RECIPIENT
-    given = next((item.email for item in items if item.email), None)
+    # As it was written last; letter case may matter to their server.
+    given = next((item.email for item in items if item.email), lane.owner.address(lane.mailbox))
     email = given if profile is None or profile.email is None else profile.email
     if email is None:
         return None, SuppressionReason.NO_RECIPIENT

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from streamnotify.domain.run_steps import IngestPolicy
 from streamnotify.domain.runs import (
     Details,
@@ -37,10 +39,12 @@ DEFAULT_REDELIVERY_S = 60.0
 SILENT = Notify(wanted=False)
 _OPTED_IN = Notify()
 
+_WHAT = "a task event"
 _RUNNING, _ENDED = int(Rank.RUNNING), int(Rank.ENDED)
 _EVENT_FIELDS = tuple(TaskEvent.model_fields)
 _NOTIFY_FIELDS = tuple(NotifyOptions.model_fields)
 _CONTEXT_FIELDS = tuple(EventContext.model_fields)
+_ERROR_FIELDS = tuple(EventError.model_fields)
 _NOTHING = (None,) * 7
 
 
@@ -203,12 +207,14 @@ def _result(result: Any, task_name: str | int, oddities: Oddities) -> str | None
 
 
 def _look_for_misspelt(event: TaskEvent, oddities: Oddities) -> None:
-    _count_misspelt(event.model_extra, _EVENT_FIELDS, oddities)
+    count_misspelt(event.model_extra, _EVENT_FIELDS, oddities.misspelt, _WHAT, logger)
     if isinstance(event.notify, NotifyOptions):
-        _count_misspelt(event.notify.model_extra, _NOTIFY_FIELDS, oddities)
+        _look_inside("notify", event.notify, _NOTIFY_FIELDS, oddities)
     if event.context is not None:
-        _count_misspelt(event.context.model_extra, _CONTEXT_FIELDS, oddities)
+        _look_inside("context", event.context, _CONTEXT_FIELDS, oddities)
+    if isinstance(event.error, EventError):
+        _look_inside("error", event.error, _ERROR_FIELDS, oddities)
 
 
-def _count_misspelt(unknown: dict[str, object] | None, known: tuple[str, ...], oddities: Oddities) -> None:
-    count_misspelt(unknown, known, oddities.misspelt, "a task event", logger)
+def _look_inside(field: str, part: BaseModel, known: tuple[str, ...], oddities: Oddities) -> None:
+    count_misspelt(part.model_extra, known, oddities.misspelt, _WHAT, logger, inside=field, beside=_EVENT_FIELDS)

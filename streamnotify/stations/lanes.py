@@ -14,7 +14,7 @@ from streamnotify.domain.pending import DigestItem, Pending, PendingDigest, Tall
 from streamnotify.stations.context import Context
 from streamnotify.stations.mailing import MailboxPolicy
 from streamnotify.stations.owners import Owner, owner_of
-from streamnotify.wire.rows import Row
+from streamnotify.wire.rows import Row, keys_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class LaneRow:
 
 
 LANE = Row(b"d", LaneRow)  # key: mailbox, 0, lane; while there is anything to remember
-_TASK_ITEM = Row(b"i", TaskNotification, ordered=True)  # key: the lane's, 0, number of the item
+_TASK_ITEM = Row(b"i", TaskNotification, ordered=True)  # key: below the lane's key, number of the item
 _ALERT_ITEM = Row(b"j", AlertNotification, ordered=True)  # likewise
-PLACE = Row(b"x", str)  # key: notification_id of an item; where it is kept
+PLACE: Row[tuple[str, int]] = Row(b"x", tuple[str, int])  # key: notification_id of an item; its lane's key, its number
 ITEM: dict[Lane, Row[DigestItem]] = {Lane.TASKS: _TASK_ITEM, Lane.ALERTS: _ALERT_ITEM}  # type: ignore[dict-item]  # each lane has its own
 ROWS = (LANE, _TASK_ITEM, _ALERT_ITEM, PLACE)
 
@@ -86,7 +86,7 @@ class OpenLane:
 
     def items(self) -> list[DigestItem]:
         """The items that are kept, the newest first."""
-        return [item for _, item in self.ctx.scan(ITEM[self.lane], f"{self.key}\0", f"{self.key}\1")]
+        return [item for _, item in self.ctx.scan(ITEM[self.lane], *keys_below(self.key))]
 
     def add(self, row: LaneRow, item: DigestItem) -> LaneRow:
         """The lane with one more item in it."""
@@ -95,18 +95,18 @@ class OpenLane:
         number = row.pending.next_number
         kept, size = self._as_kept(item, alone=not row.pending.total)
         self.ctx.put(ITEM[self.lane], self._place(number), kept)
-        self.ctx.put(PLACE, item.notification_id, self._place(number))
+        self.ctx.put(PLACE, item.notification_id, (self.key, number))
         show = self.policy.lanes[self.lane].show
         grown, surplus = pending.surplus(pending.add(row.pending, kept, size), show)
         for gone in surplus:
-            self._remove(gone)
+            self.remove(gone)
         return replace(row, pending=grown)
 
     def clear(self, row: LaneRow) -> None:
         """Remove all items."""
         for tally in row.pending.tallies:
             for number, _ in tally.kept:
-                self._remove(number)
+                self.remove(number)
 
     def handed_on(self, state: LaneState, tallies: tuple[Tally, ...], items: list[DigestItem]) -> PendingDigest:
         """What is left of the digest, to be handed on; ``items`` are the newest first."""
@@ -123,9 +123,14 @@ class OpenLane:
         )
 
     def _place(self, number: int) -> str:
-        return f"{self.key}\0{number:012d}"
+        return f"{keys_below(self.key)[0]}{number:012d}"
 
-    def _remove(self, number: int) -> None:
+    def item(self, number: int) -> DigestItem | None:
+        """The kept item of this number."""
+        return self.ctx.get(ITEM[self.lane], self._place(number))
+
+    def remove(self, number: int) -> None:
+        """Keep the item of this number no longer."""
         place = self._place(number)
         item = self.ctx.get(ITEM[self.lane], place)
         if item is not None:

@@ -8,18 +8,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
-from streamnotify.domain.alerts import AlertNotification
 from streamnotify.domain.notifications import SuppressionReason, TaskNotification, is_placeholder
 from streamnotify.domain.recipients import ADDRESS, SUPERUSERS, USER, Notification, address_mailbox, mailbox_of
 from streamnotify.render.renderer import Renderer
-from streamnotify.stations import digests, lanes, owners
+from streamnotify.stations import digests, lanes, moves, owner_changes, owners
 from streamnotify.stations.context import Context, Due, Station
 from streamnotify.stations.flushes import addressed
+from streamnotify.stations.forwarding import Notify, forward
 from streamnotify.stations.holding import HELD, RELEASING, forget_held, held_by, hold, release
 from streamnotify.stations.late_checks import OUTAGE, WRONG, gather_late_check, tell_of_outage
 from streamnotify.stations.mailing import MailboxPolicy, report, suppress
+from streamnotify.stations.owner_changes import CLAIM
 from streamnotify.stations.owners import ORGANIZATION_OFF, OWNER, Owner
 from streamnotify.stations.superusers import (
     MEMBERS,
@@ -54,8 +55,6 @@ from streamnotify.wire.topics import ANSWERS, MAILBOXES
 
 log = logging.getLogger(__name__)
 
-Notify: TypeAlias = NotifyTask | NotifyAlert | NotifyHealth
-
 
 def station(policy: MailboxPolicy, renderer: Renderer | None) -> Station:
     """The mailboxes station.
@@ -68,7 +67,7 @@ def station(policy: MailboxPolicy, renderer: Renderer | None) -> Station:
         "mailboxes",
         inputs=(MAILBOXES,),
         handle=Mailboxes(policy, renderer).handle,
-        rows=(HELD, RELEASING, MEMBERS, UNTOLD, TELLING, OUTAGE, WRONG, OWNER, ORGANIZATION_OFF, *lanes.ROWS),
+        rows=(HELD, RELEASING, MEMBERS, UNTOLD, TELLING, OUTAGE, WRONG, OWNER, CLAIM, ORGANIZATION_OFF, *lanes.ROWS),
     )
 
 
@@ -88,14 +87,14 @@ class Mailboxes:
             SetSuperuser: set_superuser,
             SetProfile: self._set_profile,
             SetPreferences: lambda command, ctx: self._reschedule(
-                command.mailbox, owners.set_preferences(command, ctx), ctx
+                command.mailbox, owner_changes.set_preferences(command, ctx), ctx
             ),
             Unsubscribe: lambda command, ctx: self._reschedule(
-                command.scope.mailbox, owners.unsubscribe(command, ctx), ctx
+                command.scope.mailbox, owner_changes.unsubscribe(command, ctx), ctx
             ),
-            SetOrganization: owners.set_organization,
+            SetOrganization: owner_changes.set_organization,
             SetAlias: self._set_alias,
-            MovePending: partial(digests.take_over, policy, renderer),
+            MovePending: partial(moves.take_over, policy, renderer),
             MarkRead: lambda command, ctx: digests.mark_read(policy, command.notification_id, ctx),
             AskMailbox: self._answer,
         }
@@ -114,7 +113,7 @@ class Mailboxes:
         elif due.row is OUTAGE:
             tell_of_outage(ctx)
         elif due.row is RELEASING:
-            self._release(due.key, ctx)
+            release(due.key, ctx)
         else:
             self._stop_holding(due.key, ctx)
 
@@ -130,7 +129,7 @@ class Mailboxes:
         if mailbox.startswith(USER) and owner.profile is None:
             self._without_profile(mailbox, command, notification, ctx)
         elif mailbox.startswith(ADDRESS) and owner.only_user is not None and not command.to_stay:
-            _forward(notification, owner.only_user, ctx, to_stay=False)
+            forward(notification, owner.only_user, ctx, to_stay=False)
         else:
             self._take(mailbox, owner, notification, ctx)
 
@@ -140,7 +139,7 @@ class Mailboxes:
             hold(mailbox, notification, self._policy, ctx)
         elif notification.email is not None:
             # An alias that has led here leads nowhere by now: it must not lead back again.
-            _forward(notification, address_mailbox(notification.email), ctx, to_stay=command.mailbox is not None)
+            forward(notification, address_mailbox(notification.email), ctx, to_stay=command.mailbox is not None)
 
     def _take(self, mailbox: str, owner: Owner, notification: Notification, ctx: Context) -> None:
         """Mail it or squash it, unless its recipient is not to get it."""
@@ -150,10 +149,12 @@ class Mailboxes:
             suppress(own, reason, ctx)
         elif own.email is None:
             suppress(own, SuppressionReason.NO_RECIPIENT, ctx)
+        elif owner.profile is not None and owner.profile.email is None:
+            forward(notification, address_mailbox(own.email), ctx, to_stay=False)  # the directory has no address
         elif is_placeholder(own.email, self._policy.placeholder_domains):
             suppress(own, SuppressionReason.PLACEHOLDER_ADDRESS, ctx)
         else:
-            digests.send_or_squash(self._policy, self._renderer, own, owner, ctx)
+            digests.send_or_squash(self._policy, self._renderer, own, notification, owner, ctx)
 
     def _stop_holding(self, key: str, ctx: Context) -> None:
         """The directory has had its time."""
@@ -166,26 +167,20 @@ class Mailboxes:
 
     def _set_profile(self, command: SetProfile, ctx: Context) -> None:
         mailbox = USER + command.user_id
-        owner = owners.set_profile(mailbox, command.profile, ctx)
+        owner = owner_changes.set_profile(mailbox, command.profile, ctx)
         if owner.profile is None:
-            digests.drop_all(self._policy, mailbox, owner, SuppressionReason.NO_RECIPIENT, ctx)
+            moves.decide_anew(self._policy, mailbox, owner, ctx)
         else:
-            self._release(mailbox, ctx)
+            release(mailbox, ctx)
             digests.reschedule(self._policy, mailbox, owner, ctx)
-
-    def _release(self, mailbox: str, ctx: Context) -> None:
-        """The directory knows the user: what was held for them is taken."""
-        owner = owners.owner_of(mailbox, ctx)
-        for notification in release(mailbox, ctx):
-            self._take(mailbox, owner, notification, ctx)
 
     def _reschedule(self, mailbox: str, owner: Owner, ctx: Context) -> None:
         digests.reschedule(self._policy, mailbox, owner, ctx)
 
     def _set_alias(self, command: SetAlias, ctx: Context) -> None:
-        owner = owners.set_alias(command, ctx)
+        owner = owner_changes.set_alias(command, ctx)
         if owner.only_user is not None:
-            digests.move_all(self._policy, address_mailbox(command.address), owner, owner.only_user, ctx)
+            moves.move_all(self._policy, address_mailbox(command.address), owner, owner.only_user, ctx)
 
     def _answer(self, question: AskMailbox, ctx: Context) -> None:
         """How a mailbox stands; of :data:`SUPERUSERS` who they are."""
@@ -203,14 +198,3 @@ class Mailboxes:
             held=held_by(mailbox, ctx),
         )
         ctx.emit(ANSWERS, None, answer)
-
-
-def _forward(notification: Notification, mailbox: str, ctx: Context, *, to_stay: bool) -> None:
-    command: Notify
-    if isinstance(notification, TaskNotification):
-        command = NotifyTask(notification, mailbox, to_stay)
-    elif isinstance(notification, AlertNotification):
-        command = NotifyAlert(notification, mailbox, to_stay)
-    else:
-        command = NotifyHealth(notification, mailbox, to_stay)
-    ctx.emit(MAILBOXES, mailbox, command)

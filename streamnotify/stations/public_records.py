@@ -13,9 +13,10 @@ from streamnotify.errors import BadRecord
 from streamnotify.stations.context import Record
 from streamnotify.wire.cloudevents import Opened, open_cloudevent, open_unmarked
 from streamnotify.wire.fields import NAME_LENGTH
-from streamnotify.wire.reading import near_miss
+from streamnotify.wire.reading import below, near_miss
 
 NAMES_REMEMBERED = 1000  # beyond that they are somebody's data
+_KEY_LENGTH = 64  # characters of a record's key that the log shows
 _NAMES_LOOKED_AT = 100  # unknown ones of a record: a comparison takes 50 µs, and 2 MiB hold 200,000 names
 
 
@@ -86,6 +87,9 @@ def count_misspelt(
     counted: Counter[str],
     what: str,
     logger: logging.Logger,
+    *,
+    inside: str = "",
+    beside: tuple[str, ...] = (),
 ) -> None:
     """Count unknown fields that were probably meant to be known ones, and say so once per name (SPEC section 2).
 
@@ -95,13 +99,23 @@ def count_misspelt(
         counted: how often each misspelt name has come.
         what: what the record is, such as ``a task event``.
         logger: the station's.
+        inside: the field of the record that they stand in; empty: none.
+        beside: the names there are beside that field; one of them inside is misplaced.
     """
     for name in islice(unknown or (), _NAMES_LOOKED_AT):
-        meant = near_miss(name[:NAME_LENGTH], known)
-        if meant is None:
-            continue
-        if name not in counted:
-            if len(counted) >= NAMES_REMEMBERED:
-                continue
-            logger.warning("unknown field %r in %s: did you mean %s?", name[:NAME_LENGTH], what, meant)
-        counted[name] += 1
+        meant = f"{name} beside {inside}" if name in beside else near_miss(name[:NAME_LENGTH], known)
+        if meant is not None and is_new(field := below(inside, name), counted):
+            logger.warning("unknown field %r in %s: did you mean %s?", field, what, meant)
+
+
+def is_new(name: str, counted: Counter[str]) -> bool:
+    """Count a name; whether it came for the first time. Once there are too many, new ones are passed over."""
+    if name not in counted and len(counted) >= NAMES_REMEMBERED:
+        return False
+    counted[name] += 1
+    return counted[name] == 1
+
+
+def shown(key: str) -> str:
+    """A record's key as a warning names it: quoted, visible and not too long."""
+    return repr(key if len(key) <= _KEY_LENGTH else f"{key[:_KEY_LENGTH]}…")

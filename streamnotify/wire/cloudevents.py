@@ -83,7 +83,7 @@ class _Marks(BaseModel):
 
 
 def _open_structured(value: bytes | None) -> Opened:
-    event = read_json(_Structured, value, "a structured CloudEvent")
+    event = read_json(_Structured, value, "a structured CloudEvent", one="event")
     if event.data_base64 is not None:
         try:
             return Opened(base64.b64decode(event.data_base64, validate=True), event)

@@ -169,11 +169,15 @@ class SetOrganization(msgspec.Struct, frozen=True, array_like=True, tag="set_org
 
 
 class SetAlias(msgspec.Struct, frozen=True, array_like=True, tag="set_alias"):
-    """mailboxes -> mailboxes, keyed by the address's mailbox: the address is a user's, or is not any more."""
+    """mailboxes -> mailboxes, keyed by the address's mailbox: the address is a user's, or is not any more.
+
+    ``is_sure``: the user is verified and active.
+    """
 
     address: str
     user_id: str
     is_theirs: bool
+    is_sure: bool = False
 
 
 class MovePending(msgspec.Struct, frozen=True, array_like=True, tag="move_pending"):

@@ -49,7 +49,9 @@ def parse(value: bytes | None) -> NotificationFeedback:
     Raises:
         BadRecord: if it is none, with the reason and the field.
     """
-    feedback = read_json(NotificationFeedback, value, "a delivery event")
+    feedback = read_json(NotificationFeedback, value, "a delivery event", one="event")
+    if feedback.event is FeedbackEvent.READ and feedback.notification is None:
+        raise BadRecord("of what was read notification_id, or a message_id of ours, is required", "notification_id")
     if not (feedback.email or feedback.notification_id or feedback.message_id):
         raise BadRecord("one of email, notification_id and message_id is required", "email")
     return feedback

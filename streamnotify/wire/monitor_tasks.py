@@ -14,7 +14,7 @@ from streamnotify.domain.monitors import TaskCheck, Tell
 from streamnotify.domain.status import STATUS_NAMES, Status
 from streamnotify.errors import BadRecord
 from streamnotify.wire.fields import NAME_LENGTH, Address, AnyCase, Instant, Name, OptionalId
-from streamnotify.wire.reading import MOST_WARNINGS, below, near_miss, warn_of_unknown
+from streamnotify.wire.reading import MOST_WARNINGS, below, near_miss, reason_of, warn_of_unknown
 
 MOST_HOURS = 840  # 35 days: how long runs are kept for checks to look back at
 MOST_GRACE_MINUTES = 24 * 60  # runs are kept for so much longer
@@ -162,11 +162,11 @@ def _once_each(addresses: Iterable[str]) -> tuple[str, ...]:
 
 
 def _refusal(error: ValidationError, given: dict[str, Any], path: str) -> BadRecord:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    first = error.errors(include_url=False, include_context=False)[0]
     for part in first["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     if first["type"] != "missing":
-        return BadRecord(first["msg"].removeprefix("Value error, "), path)
+        return BadRecord(reason_of(first), path)
     required = str(first["loc"][0])
     near = [name[:NAME_LENGTH] for name in islice(given, MOST_WARNINGS) if near_miss(name, (required,))]
     return BadRecord("required field missing" + (f" (did you mean it by {near[0]}?)" if near else ""), path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -18,14 +20,22 @@ MAX_RECORD_BYTES = 2 * 1024 * 1024
 MOST_WARNINGS = 50  # about one record
 _NEARNESS = 0.8  # of difflib: one letter more, less or other in a short name
 
+_SHOWN = 64  # of a wrong value: characters, or digits
+
+# Where JSON was broken off, and the words that are written so in it, as people know them from elsewhere.
+_PLACE = re.compile(r"at line (\d+) column (\d+)$")
+_WORD = re.compile(rb"\W?(\w+)")
+_WORDS = {"null": "null", "none": "null", "true": "true", "false": "false"}
+
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_json(model: type[M], value: bytes | None, what: str) -> M:
+def read_json(model: type[M], value: bytes | None, what: str, *, one: str = "record") -> M:
     """``value`` as ``model``.
 
     Args:
         what: what the record should be, such as "a task event".
+        one: what its publisher calls one of them, such as "event".
 
     Raises:
         BadRecord: naming the first field that is wrong, if ``value`` is not one JSON object that fits the model.
@@ -37,35 +47,59 @@ def read_json(model: type[M], value: bytes | None, what: str) -> M:
     try:
         return model.model_validate_json(value)
     except ValidationError as error:
-        raise _bad_record(model, value, error, what) from None
+        raise _bad_record(model, value, error, what, one) from None
 
 
-def _bad_record(model: type[BaseModel], value: bytes, error: ValidationError, what: str) -> BadRecord:
+def reason_of(error: ErrorDetails) -> str:
+    """What pydantic finds wrong (an error with its input), in words for a person."""
+    if error["type"] != "bool_type":
+        return error["msg"].removeprefix("Value error, ")
+    given = error["input"]
+    if isinstance(given, str):
+        return f"true or false is allowed, not {json.dumps(given[:_SHOWN], ensure_ascii=False)}"
+    is_short = isinstance(given, float) or (isinstance(given, int) and abs(given) < 10**_SHOWN)
+    return f"true or false is allowed, not {given}" if is_short else "true or false is allowed"
+
+
+def _bad_record(model: type[BaseModel], value: bytes, error: ValidationError, what: str, one: str) -> BadRecord:
     # Of the branches of a union the one that got furthest is what the writer meant.
-    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    errors = error.errors(include_url=False, include_context=False)
     first = errors[0]
     branches = [other for other in errors if other["loc"][:1] == first["loc"][:1]]
     worst = max(branches, key=lambda branch: len(branch["loc"]))
     if worst["type"] == "json_invalid":
-        return BadRecord(_why_no_json(value, worst["msg"]))
+        return BadRecord(_why_no_json(value, worst["msg"], one))
     if not worst["loc"]:
         return BadRecord(f"{what} is one JSON object, with fields by name")
     given = from_json(value)
     field = _path(worst, given)
     if worst["type"] == "missing":
         return BadRecord(f"required field missing{_hint(model, given, field)}", field)
-    same = [branch["msg"] for branch in branches if _path(branch, given) == field]
+    same = [reason_of(branch) for branch in branches if _path(branch, given) == field]
     return BadRecord("; or: ".join(dict.fromkeys(same)), field)
 
 
-def _why_no_json(value: bytes, message: str) -> str:
+def _why_no_json(value: bytes, message: str, one: str) -> str:
     try:
         value.decode()
     except UnicodeDecodeError as error:
         return f"not UTF-8 at byte {error.start}"
     if "recursion" in message:
         return "nested too deeply"
-    return f"not one whole JSON value ({message.removeprefix('Invalid JSON: ')}): one event per line"
+    said = message.removeprefix("Invalid JSON: ") + _miswritten(value, message)
+    return f"not one whole JSON value ({said}): one {one} per line"
+
+
+def _miswritten(value: bytes, message: str) -> str:
+    """A hint, if a word such as NULL stands where JSON was broken off."""
+    place = _PLACE.search(message)
+    if place is None:
+        return ""
+    line, column = value.split(b"\n")[int(place[1]) - 1], int(place[2])
+    word = _WORD.match(line, max(0, column - 2))  # the place is its first or its second letter
+    written = word[1].decode() if word else ""
+    meant = _WORDS.get(written.lower(), written)
+    return "" if meant == written else f"; did you mean {meant} where it says {written}?"
 
 
 def _path(error: ErrorDetails, value: Any) -> str:

@@ -87,6 +87,15 @@ class Row(Generic[T]):
             return self._upcasts[version](old)
 
 
+def keys_below(name: str) -> tuple[str, str]:
+    """Where the keys of what belongs to ``name`` begin, and where they are over.
+
+    The length in front keeps names apart whatever they contain, the separator included.
+    """
+    prefix = f"{len(name)}:{name}"
+    return f"{prefix}\0", f"{prefix}\1"
+
+
 def _as_tuple(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     getter = operator.attrgetter(*names)
     return getter if len(names) > 1 else lambda value: (getter(value),)

@@ -137,4 +137,4 @@ def parse(value: bytes | None) -> TaskEvent:
     Raises:
         BadRecord: if it is none, with the reason and the field.
     """
-    return read_json(TaskEvent, value, "a task event")
+    return read_json(TaskEvent, value, "a task event", one="event")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from streamnotify.domain.preferences import Preferences as DomainPreferences
 from streamnotify.domain.preferences import Profile
+from streamnotify.domain.recipients import ORGANIZATION
 from streamnotify.errors import BadRecord
 from streamnotify.wire.fields import NAME_LENGTH, Name, OptionalId, RequiredId, Text, ascii_address
 from streamnotify.wire.reading import read_json
@@ -93,12 +94,14 @@ def user_id_in(given: str | None) -> str:
     """A record's user_id.
 
     Raises:
-        BadRecord: if it is empty or too long.
+        BadRecord: if it is empty or too long, or reads as what preferences of an organization are keyed by.
     """
     if not given:
         raise BadRecord("the record has no key, so it must say whom it is about", "user_id")
     if len(given) > NAME_LENGTH:
         raise BadRecord(f"the record's key has {len(given)} characters; at most {NAME_LENGTH} are allowed", "user_id")
+    if given.startswith(ORGANIZATION):
+        raise BadRecord(f"one that begins with {ORGANIZATION} is an organization's on user-preferences", "user_id")
     return given
 
 

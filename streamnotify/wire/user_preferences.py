@@ -8,7 +8,7 @@ from datetime import time, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 from streamnotify.domain import preferences as domain
@@ -39,12 +39,6 @@ def _clock(text: str) -> str:
     return text
 
 
-def _daily(text: str) -> str:
-    if not re.fullmatch(_DAILY, text, re.ASCII):
-        raise PydanticCustomError("daily", 'a time of day, such as "daily at 08:00", is allowed')
-    return text
-
-
 def _window(text: str) -> str:
     try:
         window = _parse_duration(text)
@@ -55,8 +49,19 @@ def _window(text: str) -> str:
     return text
 
 
+def _an_object(allowed: str) -> BeforeValidator:
+    """Refuses what is no JSON object with an example of one."""
+
+    def check(given: Any) -> Any:
+        if not isinstance(given, dict | BaseModel):
+            raise PydanticCustomError("object", "{allowed} is allowed", {"allowed": allowed})
+        return given
+
+    return BeforeValidator(check)
+
+
 Clock = Annotated[str, AfterValidator(_clock), Field(json_schema_extra={"pattern": f"^{_CLOCK}$"})]
-Daily = Annotated[str, AfterValidator(_daily), Field(json_schema_extra={"pattern": f"^{_DAILY}$"})]
+Daily = Annotated[str, Field(json_schema_extra={"pattern": f"^{_DAILY}$"})]
 
 
 class OrganizationPreferences(BaseModel):
@@ -80,7 +85,9 @@ class Digest(BaseModel):
 def _way(digest: Any) -> str | None:
     if isinstance(digest, dict | Digest):
         return "window"
-    return "daily" if isinstance(digest, str) else "off" if digest is False else None
+    if isinstance(digest, str):
+        return "daily" if re.fullmatch(_DAILY, digest, re.ASCII) else None
+    return "off" if digest is False else None
 
 
 Wish = Annotated[
@@ -103,23 +110,30 @@ class QuietHours(BaseModel):
     timezone: Name | None = Field(default=None, description="IANA name; default: the person's.")
 
 
+Organizations = Annotated[
+    dict[Name, Annotated[OrganizationPreferences, _an_object('{"email": false}')] | None],
+    Field(max_length=MOST_NAMED),
+    _an_object('{"org-a": {"email": false}}'),
+]
+Kinds = Annotated[dict[Name, bool | None], Field(max_length=MOST_NAMED), _an_object('{"task_completion": false}')]
+Hours = Annotated[QuietHours, _an_object('{"from": "22:00", "to": "07:00"} or null')]
+
+
 class Preferences(BaseModel):
     """What somebody wants to be told by mail, and how. null is no opinion."""
 
     model_config = _OPEN
 
     email: bool | None = Field(default=None, description="false: no mails at all.")
-    organizations: Annotated[dict[Name, OrganizationPreferences | None], Field(max_length=MOST_NAMED)] | None = Field(
-        default=None, description="By organization."
-    )
-    kinds: Annotated[dict[Name, bool | None], Field(max_length=MOST_NAMED)] | None = Field(
+    organizations: Organizations | None = Field(default=None, description="By organization.")
+    kinds: Kinds | None = Field(
         default=None, description="By kind, such as task_completion; false: none of these mails."
     )
     digest: Wish | None = Field(
         default=None,
         description='{"window": "1h"}, "daily at 08:00" in the person\'s zone, or false: each mail at once.',
     )
-    quiet_hours: QuietHours | None = Field(default=None, description="Within them mails wait, and come together after.")
+    quiet_hours: Hours | None = Field(default=None, description="Within them mails wait, and come together after.")
 
 
 class UserPreferences(Preferences):

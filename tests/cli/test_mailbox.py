@@ -19,6 +19,7 @@ from click.testing import Result
 from streamnotify.cli.mailbox_lines import lines
 from streamnotify.devtools.kafka import EmbeddedKafka
 from streamnotify.domain.digest_wishes import DigestWish, QuietHours
+from streamnotify.domain.notifications import SuppressionReason
 from streamnotify.domain.preferences import OptOuts, Preferences, Profile
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.stream.topic_writer import publish
@@ -112,6 +113,78 @@ def test_what_nobody_knows_is_told_by_the_exit_code(deployment: Deployment) -> N
     assert shown.output.startswith("Nothing is known of nobody@example.com: a user's id is case-sensitive")
 
 
+def test_mails_to_somebody_of_whom_nothing_is_kept_are_below_a_line_that_says_so(deployment: Deployment) -> None:
+    deployment.steps(sent("gone", timedelta(minutes=5), to="once@example.com", subject="Task Completed: import"))
+    with a_worker(deployment):
+        shown = deployment("mailbox", "show", "once@example.com")
+    assert shown.exit_code == 0
+    assert shown.output.splitlines() == [
+        "once@example.com",
+        "  nobody of the topic users; nothing waits, and nothing is said of their wishes",
+        "last mails:",
+        f"  {NOW - timedelta(minutes=5):%Y-%m-%d %H:%M:%S} UTC  sent: Task Completed: import  gone",
+    ]
+
+
+def test_an_address_that_said_what_it_wants_is_not_taken_for_a_user_of_that_id(deployment: Deployment) -> None:
+    said, refused = {"": Preferences(kinds={"weekly": False})}, OptOuts(kinds=("weekly",))
+    both = said | {"user:u1": Preferences(email=False)}
+    address = MailboxAnswer("", "address:eve@example.com", preferences=both, claimed_by=("u1", "u2"), opt_outs=refused)
+    shadow = MailboxAnswer("", "user:Eve@example.com", preferences=said, opt_outs=refused)
+    with a_worker(deployment, shadow, address):
+        shown = deployment("mailbox", "show", "Eve@example.com")
+        found = json.loads(deployment("mailbox", "show", "Eve@example.com", "--json").stdout)
+    assert shown.exit_code == 0
+    assert shown.output.splitlines() == [
+        "address:eve@example.com",
+        "  the address of u1 and u2 alike: what is sent to it is none of theirs; correct the topic users",
+        "  refuses all mails, says user u1",
+        "  refuses weekly, says user-preferences of eve@example.com",
+    ]
+    assert [each["mailbox"] for each in found["mailboxes"]] == ["address:eve@example.com"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"held": 1},
+        {"profile": replace(ANN, user_id="eve@example.com", email=None)},
+        {"preferences": {"": Preferences(email=False)}},
+    ],
+    ids=str,
+)
+def test_a_user_whose_id_is_an_address_is_shown(deployment: Deployment, more: dict[str, Any]) -> None:
+    said = {"": Preferences(kinds={"weekly": False})}
+    address = MailboxAnswer("", "address:eve@example.com", preferences=said, opt_outs=OptOuts(kinds=("weekly",)))
+    user = msgspec.structs.replace(address, mailbox="user:eve@example.com", **more)
+    with a_worker(deployment, user, address):
+        found = json.loads(deployment("mailbox", "show", "eve@example.com", "--json").stdout)
+    assert [each["mailbox"] for each in found["mailboxes"]] == ["user:eve@example.com", "address:eve@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        (OptOuts(SuppressionReason.OPTED_OUT_USER), ["  all of it is refused by now and dropped at the flush"]),
+        (OptOuts(kinds=("weekly",)), ["  what of it is refused by now is dropped at the flush"]),
+        (OptOuts(organizations=("org-a",)), ["  what of it is refused by now is dropped at the flush"]),
+        (OptOuts(), []),
+        (OptOuts(members_of=("org-a",)), []),
+    ],
+    ids=str,
+)
+def test_what_waits_and_is_refused_by_now_is_said_to_be_dropped(refused: OptOuts, words: list[str]) -> None:
+    waiting = LaneSeen("tasks", "pending", "d1", 1, NOW, (), (("n1", "nightly"),))
+    idle = LaneSeen("alerts", "cooling", sent_at=(NOW,))
+    shown = list(lines(MailboxAnswer("", "address:a@example.com", opt_outs=refused, lanes=(waiting, idle))))
+    assert [line.removeprefix("  ") for line in shown[2:]] == [
+        f"tasks: 1 in digest d1, flushed at {NOW:%Y-%m-%d %H:%M:%S} UTC; sent within the window: 0",
+        *words,
+        "  nightly  n1",
+        "alerts: nothing waits; sent within the window: 1",
+    ]
+
+
 def test_superusers_are_listed(deployment: Deployment) -> None:
     with a_worker(deployment, MailboxAnswer("", "@superusers", claimed_by=("a@example.com", "b@example.com"))):
         shown = deployment("mailbox", "show", "@superusers")
@@ -131,6 +204,12 @@ def test_what_is_refused_is_shown_with_the_record_that_says_so() -> None:
         "  refuses task_completion, says user-preferences",
         "  refuses mails of organization x, says user-preferences of ann@example.com",
     ]
+
+
+def test_what_the_user_of_an_address_refuses_is_the_users_word() -> None:
+    said = {"user:u1": Preferences(email=False)}
+    shown = list(lines(MailboxAnswer("", "address:a@example.com", preferences=said, claimed_by=("u1",))))
+    assert shown[1:] == ["  refuses all mails, says user u1"]
 
 
 def test_who_gets_no_mail_at_all_is_seen_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def test_a_file_holds_users_in_every_usual_shape(tmp_path: Path, file: str, cont
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("u.json", ANN | {"is_superuser": "yes"}, ", u1: is_superuser: Input should be a valid boolean"),
+        ("u.json", ANN | {"is_superuser": "yes"}, ', u1: is_superuser: true or false is allowed, not "yes"'),
         ("u.json", [ANN, {"email": "x"}], ", [1]: user_id: a user in a file needs one"),
         ("u.json", {"u3": ANN}, ", u3: user_id: differs from the record's key 'u3'"),
         ("u.json", [ANN, ANN], ", [1]: u1 is also in "),
@@ -88,13 +89,16 @@ def test_a_file_holds_users_in_every_usual_shape(tmp_path: Path, file: str, cont
         ("u.json", {"u1": {"preferences": {"digest": "x"}}}, ", u1: preferences.digest: "),
         ("u.json", "3", ": a user, a list of users or a mapping by user_id is allowed"),
         ("u.yaml", "user_id: [\n", ", line 2: no YAML: "),
+        ("u.txt", "user_id,email\nu1,x\n", ": CSV is read from files whose name ends in .csv"),
+        ("u", '"user_id"\n"u1"\n', ": CSV is read from files whose name ends in .csv"),
+        ("u.yaml", "user_id;email\nu1;x\n", "a mapping by user_id is allowed, and CSV in files that end in .csv"),
         ("u.csv", "id,email\nu1,x\n", ", line 1: the first line names the columns; user_id is required"),
         ("u.csv", "user_id;email\n", "user_id is required, and commas between the columns"),
         ("u.csv", "user_id,e-mail\n", ", line 1: unknown column 'e-mail' (did you mean email?); user_id, email, name"),
         ("u.csv", "user_id,name,name\n", ", line 1: the column name is there twice"),
         ("u.csv", "user_id,name\nu1,Ann,x\n", ", line 2: 3 cells, but 2 columns"),
         ("u.csv", 'user_id\n"u1\n', ", line 2: no CSV: unexpected end of data"),
-        ("u.csv", "user_id,is_active\nu1,maybe\n", ", line 2, u1: is_active: Input should be a valid boolean"),
+        ("u.csv", "user_id,is_active\nu1,maybe\n", ', line 2, u1: is_active: true or false is allowed, not "maybe"'),
         ("u.csv", "user_id,name\n,Ann\n", ", line 2: user_id: a user in a file needs one"),
         ("u.csv", "user_id,timezone\nu1,CEST\n", ", line 2, u1: timezone: unknown time zone 'CEST'"),
     ],
@@ -208,9 +212,12 @@ def test_pruning_removes_who_is_in_none_of_the_files_but_not_all_by_mistake(dire
             "2 users removed",
         ],
     )
-    for others in ([ANN], []):
-        refused = directory.apply(others, "--prune")
-        assert (refused.exit_code, "--prune would remove all: of 1 user none is in the" in refused.output) == (2, True)
+    for others, option in itertools.product(([ANN], []), ((), ("--dry-run",))):
+        refused = directory.apply(others, "--prune", *option)
+        assert refused.exit_code == 2
+        assert "--prune would remove everybody there is, 1 user: none is in the files" in refused.output
+    shown = directory.apply([ANN], "--prune", "--yes", "--dry-run")
+    assert (shown.exit_code, shown.output.endswith("1 user would be removed\n")) == (0, True)
     assert directory.people() == {"u2": BOB}
     assert directory.apply([ANN], "--prune", "--yes").output.endswith("1 user removed\n")
     assert directory.people() == {"u1": ANN}

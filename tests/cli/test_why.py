@@ -139,7 +139,10 @@ def test_what_waits_in_a_digest_names_the_command_that_shows_when_it_goes(deploy
     deployment.steps(step("n4", "batched", digest_id="d4", next_at=at, **about("run-4", user_id="u 4")))
     told = deployment("why", "n4")
     assert told.exit_code == 0
-    assert "`streamnotify mailbox show 'u 4'` has the time" in told.output
+    assert told.output.splitlines()[-1].endswith(
+        "or later, and is dropped then if it is refused by that time: `streamnotify mailbox show 'u 4'` says when, and "
+        "what is refused"
+    )
 
 
 @pytest.mark.parametrize("reason", SuppressionReason)
@@ -184,6 +187,16 @@ def test_an_address_is_found_in_any_letter_case_and_the_newest_are_shown(deploym
     assert told.exit_code == 0
     assert re.findall(r"run many-\d", told.output) == ["run many-3", "run many-4"]
     assert told.output.endswith("The newest of 5: see --limit\n")
+
+
+def test_a_users_notifications_are_found_by_their_id_whatever_the_address(deployment: Deployment) -> None:
+    deployment.steps(
+        step("held", "held", **about("held-1", user_id="Gus")),
+        step("mailed", "sent", 1, attempt=1, **about("mailed-1", user_id="Gus", to="g@example.com")),
+        step("other", "sent", 2, attempt=1, **about("other-1", user_id="gus", to="h@example.com")),
+    )
+    told = deployment("why", "--to", "Gus")
+    assert re.findall(r"run (\w+-1)", told.output) == ["held-1", "mailed-1"]
 
 
 def test_since_leaves_out_what_is_older(deployment: Deployment) -> None:
@@ -246,6 +259,28 @@ def test_what_nobody_knows_says_what_to_look_at(deployment: Deployment) -> None:
     found = json.loads(deployment("why", "--task", "Nobody", "--json").stdout)
     assert (found["notifications"], found["total"]) == ([], 0)
     assert found["none_because"] == [run.output.strip()]
+
+
+def test_the_name_of_a_task_is_not_taken_for_an_unknown_run(deployment: Deployment) -> None:
+    deployment.publish("task-events", (None, {"task_name": "nightly report", "task_id": "x9", "status": "Completed"}))
+    told = deployment("why", "--task", "nightly report")
+    assert told.exit_code == 1
+    assert told.output == (
+        "nightly report is the name of a task: --task takes the id of a run, task_id; "
+        "`streamnotify runs 'nightly report'` lists its runs with theirs\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("user_id", "words"),
+    [
+        ("u 8", "the topic users has no user u 8 with an address; see `streamnotify mailbox show 'u 8'`"),
+        (None, "the event named neither notify.email nor a user_id that the topic users has with an address"),
+    ],
+)
+def test_nobody_to_write_to_names_the_user_who_is_missing(user_id: str | None, words: str) -> None:
+    record = NotificationStatus.model_validate(step("n", "suppressed", reason="no_recipient", user_id=user_id))
+    assert words in meaning(record)
 
 
 def test_no_record_reaches_the_terminal_raw(deployment: Deployment) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import click
+
 from streamnotify import settings
+from streamnotify.cli.main import main
 from streamnotify.devtools import demo
 from streamnotify.devtools.inbox import Inbox
 from streamnotify.devtools.kafka import EmbeddedKafka
@@ -37,6 +41,20 @@ def test_once_shows_mails_an_alert_a_digest_a_silent_task_and_a_dead_letter_and_
         "one event per line",
     ):
         assert shown in ended.stdout
+
+
+def test_what_can_be_looked_at_is_shown_by_commands_that_there_are(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    said: list[str] = []
+    with Inbox() as inbox:
+        demo.where_to_look(
+            demo.Stage(kafka, inbox, Console(tmp_path, kafka.bootstrap_servers), 0, tmp_path), said.append
+        )
+    named = re.findall(r"streamnotify ([a-z-]+)(?: --to| ([a-z]+))", said[0])
+    assert {("why", ""), ("mailbox", "show"), ("kafka", "consume"), ("monitor", "list")} <= set(named)
+    for name, below in named:
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        assert not below or (isinstance(command, click.Group) and below in command.commands)
 
 
 def test_everything_that_did_not_arrive_is_a_problem(kafka: EmbeddedKafka, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from streamnotify.domain.lean_items import LARGE
 from streamnotify.domain.notifications import SuppressionReason
 from streamnotify.domain.pending import (
     KEPT_BYTES,
-    MOST_TALLIES,
+    NUMBERS_BYTES,
     DigestItem,
     DigestNotification,
     ItemOutcome,
@@ -30,6 +31,8 @@ from streamnotify.domain.pending import (
 from tests.domain.digest_builders import T0, a_task_item, an_alert_item
 
 SHOW = 10
+ROOM = KEPT_BYTES - 1_000  # for items, beside the numbers of a few organizations
+KEYS = 100  # bytes of an item without a mailbox, beside its row
 organizations = st.sampled_from(["org-a", "org-b", "org-c", None])
 task_items = st.builds(
     a_task_item,
@@ -97,69 +100,108 @@ def test_a_flood_of_50_000_is_counted_to_the_last_and_stays_small() -> None:
 
 
 def test_what_fits_is_kept() -> None:
-    pending = pending_of(*of("org-a", 20), size=1_000)
+    pending = pending_of(*of("org-a", 20), size=ROOM // 20 - KEYS)
     assert surplus(pending, SHOW) == (pending, ())
 
 
 def test_the_oldest_of_the_organization_that_keeps_most_goes_first() -> None:
-    pending = pending_of(*of("quiet", 3), *of("loud", 30), size=1_000)
+    pending = pending_of(*of("quiet", 3), *of("loud", 30), size=ROOM // 20 - KEYS)
     left, gone = surplus(pending, SHOW)
-    assert gone == tuple(range(3, 15))
-    assert numbers_of(left) == [0, 1, 2, *range(15, 33)]
+    assert gone == tuple(range(3, 16))
+    assert numbers_of(left) == [0, 1, 2, *range(16, 33)]
 
 
 def test_those_that_are_shown_stay_though_another_organization_keeps_older_ones() -> None:
-    pending = pending_of(*of("a", 7), *of("b", 7), *of("loud", 10), size=1_000)
+    pending = pending_of(*of("a", 7), *of("b", 7), *of("loud", 10), size=ROOM // 21 - KEYS)
     left, gone = surplus(pending, SHOW)
     assert [*range(14, 24)] == [number for number in numbers_of(left) if number >= 14]
-    assert sorted(gone) == [0, 1, 7]
+    assert gone == (0, 7, 1)
 
 
-def test_the_newest_of_each_organization_and_kind_stays() -> None:
+def test_the_newest_of_each_organization_and_kind_stays_if_there_is_room() -> None:
     pending = pending_of(*of("a", 1), *of("b", 1), *of(None, 1), a_task_item(kind="own"), *of("loud", 100), size=1_000)
     left, _ = surplus(pending, SHOW)
     assert numbers_of(left)[:4] == [0, 1, 2, 3]
 
 
+def test_where_each_keeps_but_one_the_oldest_goes_and_last_the_only_one_of_its_own() -> None:
+    twice = [item for name in "abcd" for item in of(name, 2)]
+    pending = pending_of(*of("only", 1), *twice, *of("loud", SHOW), size=ROOM // 12 - KEYS)
+    left, gone = surplus(pending, SHOW)
+    assert gone == (1, 3, 5, 7, 2, 4, 6)
+    assert [(tally.organization_id, tally.total) for tally in left.tallies if not tally.kept] == [
+        ("a", 2),
+        ("b", 2),
+        ("c", 2),
+    ]
+    left, gone = surplus(pending_of(*of("only", 1), *of("loud", SHOW), size=ROOM // SHOW - KEYS), SHOW)
+    assert gone == (0,)
+    assert left.total == 1 + SHOW
+
+
 def test_what_is_kept_stays_small_however_many_are_to_be_shown() -> None:
-    left, gone = surplus(pending_of(*of("a", 100), size=1_000), show=1_000)
-    assert len(gone) == 79
-    assert left.kept_bytes <= KEPT_BYTES
+    left, gone = surplus(pending_of(*of("quiet", 1), *of("a", 100), size=1_000), show=1_000)
+    assert gone == tuple(range(1, len(gone) + 1))
+    assert KEPT_BYTES - 1_100 < left.kept_bytes <= KEPT_BYTES
 
 
 def test_one_that_is_too_large_by_itself_is_kept_nonetheless() -> None:
     pending = pending_of(a_task_item(), size=2 * KEPT_BYTES)
     assert surplus(pending, SHOW) == (pending, ())
+    pending = add(pending, a_task_item(kind="own"), 2 * KEPT_BYTES)
+    assert numbers_of(surplus(pending, SHOW)[0]) == [1]
 
 
-def test_there_is_room_for_so_many_organizations_and_kinds() -> None:
-    pending = pending_of(*(a_task_item(organization_id=f"org-{number}") for number in range(MOST_TALLIES)), size=10)
-    assert not pending.has_room_for(a_task_item(organization_id="one more"))
-    assert not pending.has_room_for(a_task_item(organization_id="org-1"), a_task_item(organization_id="one more"))
-    assert pending.has_room_for(a_task_item(organization_id="org-1"))
+def test_the_names_of_a_mailbox_count_as_it_is_in_the_keys() -> None:
+    anonymous, named = pending_of(a_task_item()), pending_of(a_task_item(mailbox="user:" + "x" * 95))
+    assert named.kept_bytes == anonymous.kept_bytes + 200
 
 
-def test_there_is_no_room_for_more_than_can_be_kept_one_of_each() -> None:
-    pending = pending_of(*(a_task_item(organization_id=f"org-{number}") for number in range(10)), size=LARGE)
-    assert not pending.has_room_for(a_task_item(organization_id="one more"))
+def test_there_is_room_until_the_numbers_themselves_are_many() -> None:
+    pending = Pending()
+    while pending.has_room_for(another := a_task_item(organization_id=f"org-{len(pending.tallies):032d}")):
+        pending, _ = surplus(add(pending, another, LARGE), SHOW)
+    assert len(pending.tallies) == 83
+    assert not pending.has_room_for(pending.tallies[0], another)
+    assert pending.has_room_for(*pending.tallies)
+    numbers = add_numbers(Pending(), pending.tallies)
+    assert NUMBERS_BYTES - 200 < numbers.kept_bytes <= NUMBERS_BYTES
+    assert pending.kept_bytes <= KEPT_BYTES
+    assert numbers_of(pending)[-5:] == [78, 79, 80, 81, 82]
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, LARGE)), max_size=150))
-def test_one_of_each_is_kept_in_little_space_as_long_as_there_is_room(items: list[tuple[int, int]]) -> None:
-    pending, newest = Pending(), {}
+@given(st.none() | st.text(max_size=255), st.text(max_size=255), st.integers(1, 2**31 - 1))
+def test_numbers_take_no_more_room_than_is_said(organization_id: str | None, kind: str, count: int) -> None:
+    tally = Tally(organization_id, kind, count, count, count)
+    assert len(msgspec.msgpack.encode(tally)) <= Pending((tally,)).kept_bytes
+
+
+@pytest.mark.parametrize(("organizations", "size"), [(1, 1_800), (20, 1_800), (41, 300), (60, 300), (60, LARGE)])
+def test_a_flood_of_many_organizations_is_one_digest_with_exact_numbers(organizations: int, size: int) -> None:
+    pending = Pending()
+    for number in range(1_200):
+        item = a_task_item(organization_id=f"organization-{number % organizations}")
+        assert pending.has_room_for(item), number
+        pending, _ = surplus(add(pending, item, size), SHOW)
+        assert pending.kept_bytes <= KEPT_BYTES, number
+    assert {tally.total for tally in pending.tallies} == {1_200 // organizations, -(-1_200 // organizations)}
+    assert pending.total == 1_200
+    assert len(numbers_of(pending)) >= 7
+    assert numbers_of(pending)[-7:] == [*range(1_193, 1_200)]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 1_500)), max_size=150))
+def test_whatever_comes_the_newest_are_kept_in_little_space(items: list[tuple[int, int]]) -> None:
+    pending = Pending()
     for number, (organization, size) in enumerate(items):
         item = a_task_item(organization_id=f"org-{organization}")
-        if pending.has_room_for(item):
-            newest[organization] = pending.next_number
-            pending, _ = surplus(add(pending, item, size), SHOW)
-        assert pending.kept_bytes <= KEPT_BYTES, number
-        assert {*newest.values()} <= {*numbers_of(pending)}
-
-
-def test_a_large_one_that_waits_alone_leaves_room() -> None:
-    assert Pending().has_room_for(a_task_item())
-    assert pending_of(a_task_item(organization_id="a"), size=KEPT_BYTES).has_room_for(a_task_item(organization_id="b"))
+        assert pending.has_room_for(item)
+        pending, _ = surplus(add(pending, item, size), SHOW)
+        assert pending.kept_bytes <= KEPT_BYTES
+        assert {*range(max(0, number + 1 - SHOW), number + 1)} <= {*numbers_of(pending)}
+    assert counts_of(pending) == counts_of(pending_of(*(a_task_item(organization_id=f"org-{of}") for of, _ in items)))
 
 
 @settings(deadline=None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -44,21 +46,29 @@ class Flood:
         for second in range(60):
             for run in range(second * each // 60, (second + 1) * each // 60):
                 for number in range(self.users):
-                    self._fails(f"u{number}", run)
+                    self.fails(f"u{number}", run)
             self.engine.advance(timedelta(seconds=1))
-            largest = max(largest, sum(len(k) + len(v) for k, v in self.engine.state("mailboxes").rows.items()))
+            largest = max(largest, self.mailbox_bytes)
         return largest
 
-    def _fails(self, user_id: str, run: int) -> None:
+    @property
+    def mailbox_bytes(self) -> int:
+        """The size of all rows of all mailboxes."""
+        return sum(len(k) + len(v) for k, v in self.engine.state("mailboxes").rows.items())
+
+    def fails(self, user_id: str, run: int, **fields: Any) -> None:
         """A run has failed; it says a lot about it, and belongs to one of two organizations or none."""
+        said: dict[str, Any] = {
+            "organization_id": (None, "org-a", "org-b")[run % 3],
+            "error_message": ERROR,
+            "variables": RESULT,
+        }
         notification = a_notification(
             task_id=f"{user_id}/{run}",
             status="failed",
             user_id=user_id,
-            organization_id=(None, "org-a", "org-b")[run % 3],
-            error_message=ERROR,
-            variables=RESULT,
             completed_at=self.engine.now,
+            **said | fields,
         )
         self._put(NotifyTask(notification), user_id)
 
@@ -97,6 +107,29 @@ def test_a_flood_for_each_of_many_users_is_a_digest_each_and_none_is_mixed() -> 
     flood = Flood(users=100)
     assert flood.in_a_minute(60) < 100 * SMALL
     each_gets_two_mails_about_all(flood, 60)
+
+
+@pytest.mark.parametrize(("organizations", "result_bytes"), [(20, 1_500), (41, 10), (60, 10), (60, 1_500)])
+def test_a_flood_of_many_organizations_at_one_instant_is_one_mail_and_one_digest(
+    organizations: int, result_bytes: int
+) -> None:
+    flood = Flood(users=1)
+    for run in range(1_200):
+        flood.fails("u0", run, organization_id=f"o{run % organizations}", variables={"blob": "z" * result_bytes})
+    flood.engine.settle()
+    assert flood.mailbox_bytes < SMALL
+    assert [mail.task_id for mail in flood.relay.mails] == ["u0/0"]
+    flood.engine.advance(timedelta(hours=3))
+    assert flood.engine.records(DEAD_LETTERS) == []
+    [_, mail] = flood.relay.mails
+    assert mail.subject == "1199 failed — 1199 task notifications"
+    assert mail.digest is not None
+    assert mail.digest.total == 1_199
+    assert {tally.organization_id: tally.failed for tally in mail.digest.tallies} == Counter(
+        f"o{run % organizations}" for run in range(1, 1_200)
+    )
+    newest = [item.task_id for item in mail.digest.items[-5:]]
+    assert newest == [f"u0/{run}" for run in range(1_195, 1_200)]
 
 
 @pytest.mark.soak

@@ -335,10 +335,12 @@ def test_an_address_of_two_users_is_reported_and_is_neither_s_by_alias(
 ) -> None:
     day.ann().product.user("u2", email="Ann@example.com", name="Anne")
     assert any(ANN in message and "u1" in message and "u2" in message for message in caplog.messages)
-    day.product.prefers("u1", {"email": False})
     day.ends("to the address").hers("to u1").ends("to u2", email=None, user_id="u2")
-    assert day.sent == [(0, "to the address"), (0, "to u2")]
-    assert day.suppressed == [("to u1", "opted_out_user")]
+    assert day.sent == [(0, "to the address"), (0, "to u1"), (0, "to u2")]  # each has a rhythm of its own
+    assert [mail.mailbox for mail in day.product.relay.mails] == [f"address:{ANN}", "user:u1", "user:u2"]
+    day.product.prefers("u1", {"email": False})
+    day.ends("to the address again")  # neither gets it, but the inbox is hers as well
+    assert day.suppressed == [("to the address again", "opted_out_user")]
     day.product.no_user("u2")
     day.ends("of u1 alone")
     assert day.suppressed[1:] == [("of u1 alone", "opted_out_user")]

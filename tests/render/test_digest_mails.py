@@ -163,6 +163,24 @@ def test_a_section_of_which_nothing_is_listed_is_counted() -> None:
         assert "4 task notifications: 4 completed Not listed here: all 4" in said
 
 
+def test_many_organizations_leave_room_for_what_is_listed_and_those_beyond_are_counted_as_one() -> None:
+    listed = DigestSection("x-listed", 1, 0, 0, tuple(tasks(1, status="failed", organization_id="x-listed")))
+    largest = DigestSection("y-largest", 9, 0, 0, ())
+    of_none = DigestSection(None, 0, 1, 0, ())
+    many = tuple(DigestSection(f"o-{number:03d}", 2, 3, 1, ()) for number in range(120))
+    digest = replace(a_digest(tasks(1)), sections=(*many, listed, largest, of_none))
+    rendered = mail(digest)
+    assert faults(html_of(rendered), text_of(rendered)) == []
+    assert rendered.subject == f"{9 + 1 + 240} failed, 361 completed, 120 cancelled — 731 task notifications"
+    for said in read(rendered):
+        shown = [f"o-{number:03d}" for number in range(26)]
+        places = [said.index(name) for name in (*shown, "x-listed", "y-largest", "Other task", "94 more organizations")]
+        assert places == sorted(places)
+        assert "o-026" not in said
+        assert "1 of them is listed here" in said
+        assert "564 task notifications: 188 failed, 282 completed, 94 cancelled Not listed here: all 564" in said
+
+
 def test_one_section_without_organization_needs_no_heading() -> None:
     for said in read(mail(a_digest(tasks(3)))):
         assert "Other task" not in said

@@ -193,26 +193,38 @@ def test_in_the_engine_a_bad_record_stops_nothing_and_its_dead_letter_names_the_
 @pytest.mark.parametrize(
     ("record", "said"),
     [
-        (a_record(ANN | {"is_superusr": True}), "'is_superusr' in a user: did you mean is_superuser?"),
+        (a_record(ANN | {"is_superusr": True}), "'is_superusr' in user 'u1': did you mean is_superuser?"),
         (
             a_record(ANN | {"preferences": {"quiet_hour": {}}}),
-            "'quiet_hour' in somebody's preferences: did you mean quiet_hours?",
+            "'preferences.quiet_hour' in user 'u1': did you mean quiet_hours?",
         ),
         (
             preferred({"organisations": {}}, "u1"),
-            "'organisations' in somebody's preferences: did you mean organizations?",
+            "'organisations' in the preferences of 'u1': did you mean organizations?",
         ),
         (
             preferred({"organizations": {"org-a": {"emails": False}}}, "u1"),
-            "'emails' in somebody's preferences: did you mean email?",
+            "'organizations.<id>.emails' in the preferences of 'u1': did you mean email?",
         ),
         (
             preferred({"quiet_hours": {"from": "22:00", "to": "07:00", "time_zone": "Europe/Rome"}}, "u1"),
-            "'time_zone' in somebody's preferences: did you mean timezone?",
+            "'quiet_hours.time_zone' in the preferences of 'u1': did you mean timezone?",
         ),
         (
             preferred({"e-mail": False}, "organization:a"),
-            "'e-mail' in an organization's preferences: did you mean email?",
+            "'e-mail' in the preferences of 'organization:a': did you mean email?",
+        ),
+        (
+            a_record(ANN | {"preferences": {"timezone": "Europe/Rome"}}),
+            "'preferences.timezone' in user 'u1': did you mean timezone beside preferences?",
+        ),
+        (
+            preferred({"digest": {"window": "1h", "quiet_hours": None}}, "x" * 65),
+            f"'digest.quiet_hours' in the preferences of '{'x' * 64}…': did you mean quiet_hours beside digest?",
+        ),
+        (
+            preferred({"emial": False}, "u\n1"),
+            r"'emial' in the preferences of 'u\n1': did you mean email?",
         ),
     ],
 )
@@ -221,6 +233,51 @@ def test_a_misspelt_field_is_pointed_out_once(record: Record, said: str, caplog:
     for _ in range(3):
         handle(record, FakeContext())
     assert caplog.messages == [f"unknown field {said}"]
+
+
+def test_a_name_misspelt_in_many_organizations_is_pointed_out_once(caplog: pytest.LogCaptureFixture) -> None:
+    emitted(preferred({"organizations": {f"org-{number}": {"emial": False} for number in range(9)}}, "u1"))
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize("kind", ["organisation", "Organization", "ORGANISATION", "organizations", "org", "Org"])
+def test_a_key_that_nearly_names_an_organization_is_a_users_and_pointed_out_once(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    handle = directory.station().handle
+    for name in ("org-a", "org-a", "org-b"):
+        ctx = FakeContext()
+        handle(preferred({"email": False}, f"{kind}:{name}"), ctx)
+        assert [key for _, key, _ in ctx.emitted] == [f"user:{kind}:{name}"]
+    assert caplog.messages == [f"key '{kind}:org-a' is taken for a user_id: did you mean organization:<id>?"]
+
+
+@pytest.mark.parametrize("key", ["u1", "organisation", "sso:u1", "originals:7", ":", "organization:org-a"])
+def test_other_keys_are_nothing_to_wonder_at(key: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert emitted(preferred({"email": False}, key))
+    assert caplog.messages == []
+
+
+def test_a_kind_close_to_a_known_one_is_pointed_out_once_and_counts(caplog: pytest.LogCaptureFixture) -> None:
+    handle = directory.station().handle
+    kinds = {"task_complete": False, "task_completion": False, "weekly": False, "task_status_recovery": True}
+    for record in (preferred({"kinds": kinds}, "u1"), preferred({"kinds": kinds}, "u2")):
+        ctx = FakeContext()
+        handle(record, ctx)
+        [(_, _, command)] = ctx.emitted
+        assert command.preferences == Preferences(kinds=kinds)
+    assert caplog.messages == ["kind 'task_complete' in the preferences of 'u1': did you mean task_completion?"]
+
+
+def test_a_persons_kinds_are_looked_at_too(caplog: pytest.LogCaptureFixture) -> None:
+    told(a_record(ANN | {"preferences": {"kinds": {"Task_Completion": False}}}))
+    assert caplog.messages == ["kind 'Task_Completion' in user 'u1': did you mean task_completion?"]
+
+
+def test_broken_json_is_told_to_hold_one_record_a_line() -> None:
+    for record in (FakeRecord(b"{", key=b"u1"), FakeRecord(b"{", topic="user-preferences", key=b"u1")):
+        with pytest.raises(BadRecord, match=r": one record per line$"):
+            emitted(record)
 
 
 def test_that_the_own_health_cannot_be_turned_off_is_said_and_the_rest_counts(caplog: pytest.LogCaptureFixture) -> None:

@@ -98,7 +98,7 @@ def test_an_event_has_not_happened_after_it_was_published() -> None:
     assert command.evidence.at == PUBLISHED_AT
 
 
-@pytest.mark.parametrize("event", ["queued", "sent", "rejected", "failed", "unknown", "read", "autoresponded"])
+@pytest.mark.parametrize("event", ["queued", "sent", "rejected", "failed", "unknown", "autoresponded"])
 def test_events_that_say_nothing_about_the_address_are_taken_and_tell_nobody(event: str) -> None:
     assert learnt(event=event) is None
 
@@ -152,8 +152,10 @@ def test_what_was_read_every_mailbox_is_told(named: dict[str, str], notification
 
 
 @pytest.mark.parametrize("named", [{"email": "ann@example.com"}, {"message_id": "<m@elsewhere>"}])
-def test_what_was_read_without_its_notification_says_nothing(named: dict[str, str]) -> None:
-    assert handled({"event": "read"} | named).emitted == []
+def test_what_was_read_without_its_notification_is_refused(named: dict[str, str]) -> None:
+    with pytest.raises(BadRecord, match="notification_id, or a message_id of ours, is required") as refusal:
+        handled({"event": "read"} | named)
+    assert refusal.value.field == "notification_id"
 
 
 @pytest.mark.parametrize("event", [event for event in FeedbackEvent if event is not FeedbackEvent.READ])

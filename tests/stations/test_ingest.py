@@ -308,9 +308,25 @@ def test_a_misspelt_field_is_logged_once_and_counted_each_time(caplog: pytest.Lo
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             station.handle(a_record(event), ctx)
-    assert oddities.misspelt == {"notfy": 3, "userId": 3, "emial": 3, "modle": 3}
+    assert oddities.misspelt == {"notfy": 3, "userId": 3, "notify.emial": 3, "context.modle": 3}
     assert sum("did you mean notify?" in line for line in caplog.messages) == 1
     assert len(caplog.messages) == 4
+    assert "unknown field 'notify.emial' in a task event: did you mean email?" in caplog.messages
+
+
+@pytest.mark.parametrize("inside", ["notify", "context", "error"])
+def test_a_field_that_belongs_one_level_up_is_logged_once(inside: str, caplog: pytest.LogCaptureFixture) -> None:
+    handle = ingest.station(IngestPolicy()).handle
+    for _ in range(3):
+        handle(a_record(SMALLEST | {inside: {"user_id": "u1", "colour": "red"}}), FakeContext())
+    assert caplog.messages == [
+        f"unknown field '{inside}.user_id' in a task event: did you mean user_id beside {inside}?"
+    ]
+
+
+def test_misspelt_fields_of_an_error_are_logged_and_its_cause_is_free(caplog: pytest.LogCaptureFixture) -> None:
+    update(error={"mesage": "boom", "cause": {"mesage": "because", "user_id": "u1"}})
+    assert caplog.messages == ["unknown field 'error.mesage' in a task event: did you mean message?"]
 
 
 def test_the_names_remembered_are_limited() -> None:

@@ -272,7 +272,7 @@ def test_a_wrong_field_of_the_monitor_is_named(change: dict[str, Any], field: st
         (b"", "the record is empty"),
         (b"null", "one JSON object"),
         (b"[]", "one JSON object"),
-        (b'{"crontab": "5 * * * *",', "one event per line"),
+        (b'{"crontab": "5 * * * *",', "one record per line"),
         (b"\xff", "not UTF-8"),
         (b'{"crontab": "5 * * * *", "args": ' + b"[" * 100_000, "nested too deeply"),
         (b" " * 2_097_153, "at most 2097152"),
@@ -287,6 +287,7 @@ def test_words_say_what_is_allowed() -> None:
     assert "did you mean Europe/London?" in str(refusal({**HOURLY, "timezone": "europe/london"}))
     assert "'Completed', 'Stopped'" in str(refusal(with_task(expected_statuses=["Done"])))
     assert "did you mean it by expected_status?" in str(refusal({**HOURLY, "args": [{"t": {"expected_status": []}}]}))
+    assert str(refusal(with_task(urgent="ja"))).endswith('.urgent: true or false is allowed, not "ja"')
     assert "it never comes round" in str(refusal({**HOURLY, "crontab": "0 0 */29 * MON#2"}))
 
 

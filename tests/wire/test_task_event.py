@@ -133,6 +133,23 @@ def test_what_is_wrong_is_refused_naming_the_field(fields: dict[str, Any], field
     assert bad.reason
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"final": "ja"}, 'true or false is allowed, not "ja"'),
+        ({"final": 1}, "true or false is allowed, not 1"),
+        ({"final": 0.5}, "true or false is allowed, not 0.5"),
+        ({"final": "a\n" * 100}, 'true or false is allowed, not "' + r"a\n" * 32 + '"'),
+        ({"final": 10**4000}, "true or false is allowed"),
+        ({"final": []}, "true or false is allowed"),
+        ({"notify": {"urgent": "maybe"}}, 'true or false is allowed, not "maybe"'),
+        ({"notify": "yes"}, 'true or false is allowed, not "yes"; or: Input should be an object'),
+    ],
+)
+def test_of_what_is_neither_true_nor_false_the_value_is_named(fields: dict[str, Any], reason: str) -> None:
+    assert refused(json.dumps(SMALLEST | fields).encode()).reason == reason
+
+
 @pytest.mark.parametrize("field", SMALLEST)
 def test_a_missing_required_field_is_named(field: str) -> None:
     fields = {name: value for name, value in SMALLEST.items() if name != field}
@@ -189,6 +206,28 @@ def test_what_is_no_json_object_is_refused_in_words_for_a_person(value: bytes | 
     bad = refused(value)
     assert bad.field is None
     assert reason in bad.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (b'{"task_name": "x", "status": "Running", "user_id": NULL}', "did you mean null where it says NULL?"),
+        (b'{"task_name": "x",\n "final":None }', "did you mean null where it says None?"),
+        (b'{"task_name": "x", "final": True}', "did you mean true where it says True?"),
+        (b'{"task_name": "\xc3\xa9\xc3\xa9", "final":FALSE}', "did you mean false where it says FALSE?"),
+        (b"NULL", "did you mean null where it says NULL?"),
+    ],
+)
+def test_a_word_of_json_in_the_wrong_letter_case_is_pointed_at(value: bytes, hint: str) -> None:
+    assert f"; {hint}): one event per line" in refused(value).reason
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b'{"a": "NULL",', b'{"a": nope}', b'{"NULL": }', b'{"a": nul', b"{null}", b"NULLS", b'{"a": "x" "NULL": 1}'],
+)
+def test_other_broken_json_gets_no_such_hint(value: bytes) -> None:
+    assert "did you mean" not in refused(value).reason
 
 
 def test_unknown_fields_are_no_reason_to_refuse() -> None:

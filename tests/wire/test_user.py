@@ -123,6 +123,17 @@ def test_a_record_must_say_whom_it_is_about(key: str | None) -> None:
     assert refused.value.field == "user_id"
 
 
+def test_a_user_id_cannot_read_as_an_organization_on_user_preferences() -> None:
+    """Its unsubscribe would switch the organization off for everybody."""
+    with pytest.raises(BadRecord, match=r"user_id: one that begins with organization:"):
+        parse(b'{"user_id": "organization:org-a"}', None)
+
+
+def test_broken_json_is_no_event() -> None:
+    with pytest.raises(BadRecord, match=r"not one whole JSON value \(.*\): one record per line$"):
+        parse(b"{", "u1")
+
+
 @pytest.mark.parametrize("value", [b"", b"null", b"[]", b"{", b"\xff", b"[" * 100_000])
 def test_what_is_no_user_at_all_is_refused(value: bytes) -> None:
     with pytest.raises(BadRecord):

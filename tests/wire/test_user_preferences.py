@@ -76,28 +76,33 @@ def test_a_record_is_read(record: dict[str, Any], wanted: Preferences) -> None:
 
 
 DIGEST = '{"window": "1h"}, "daily at 08:00" or false is allowed'
+HOURS = '{"from": "22:00", "to": "07:00"} or null is allowed'
 
 
 @pytest.mark.parametrize(
     ("record", "field", "reason"),
     [
-        ({"email": "no"}, "email", "valid boolean"),
-        ({"organizations": ["org-a"]}, "organizations", "object"),
-        ({"organizations": {"org-a": False}}, "organizations.org-a", "object"),
-        ({"organizations": {"org-a": {"email": 0}}}, "organizations.org-a.email", "valid boolean"),
-        ({"kinds": {"Nightly run": "off"}}, "kinds.Nightly run", "valid boolean"),
+        ({"email": "no"}, "email", 'true or false is allowed, not "no"'),
+        ({"organizations": ["org-a"]}, "organizations", '{"org-a": {"email": false}} is allowed'),
+        ({"organizations": {"org-a": False}}, "organizations.org-a", '{"email": false} is allowed'),
+        ({"organizations": {"org-a": {"email": 0}}}, "organizations.org-a.email", "true or false is allowed, not 0"),
+        ({"kinds": {"Nightly run": "off"}}, "kinds.Nightly run", 'true or false is allowed, not "off"'),
+        ({"kinds": ["task_completion"]}, "kinds", '{"task_completion": false} is allowed'),
         ({"digest": True}, "digest", DIGEST),
         ({"digest": 0}, "digest", DIGEST),
         ({"digest": []}, "digest", DIGEST),
-        ({"digest": "weekly"}, "digest", "daily at 08:00"),
-        ({"digest": "daily at 24:00"}, "digest", "daily at 08:00"),
-        ({"digest": "daily at 08:00 "}, "digest", "daily at 08:00"),
+        ({"digest": "weekly"}, "digest", DIGEST),
+        ({"digest": "off"}, "digest", DIGEST),
+        ({"digest": "daily at 24:00"}, "digest", DIGEST),
+        ({"digest": "daily at 08:00 "}, "digest", DIGEST),
         ({"digest": {}}, "digest.window", "required"),
         ({"digest": {"windw": "1h"}}, "digest.window", "required"),
         ({"digest": {"window": "1 week"}}, "digest.window", "a duration such as 30m"),
         ({"digest": {"window": "-1h"}}, "digest.window", "a duration such as 30m"),
         ({"digest": {"window": "169h"}}, "digest.window", "at most 7d is allowed"),
-        ({"quiet_hours": "22:00-07:00"}, "quiet_hours", "object"),
+        ({"quiet_hours": "22:00-07:00"}, "quiet_hours", HOURS),
+        ({"quiet_hours": False}, "quiet_hours", HOURS),
+        ({"quiet_hours": True}, "quiet_hours", HOURS),
         ({"quiet_hours": {"from": "22:00"}}, "quiet_hours.to", "required"),
         ({"quiet_hours": {"from": "10pm", "to": "07:00"}}, "quiet_hours.from", "from 00:00 to 23:59"),
         ({"quiet_hours": {"from": "22:00", "to": "07:60"}}, "quiet_hours.to", "from 00:00 to 23:59"),
@@ -121,8 +126,9 @@ def test_a_wrong_field_is_named_with_what_is_allowed(record: dict[str, Any], fie
     [
         {"email": "no"},
         {"organizations": {"org-a": False}},
-        {"digest": True},
+        {"digest": "weekly"},
         {"digest": {"window": "8d"}},
+        {"quiet_hours": False},
         {"quiet_hours": {"from": "22:00", "to": "22:00"}},
         {"quiet_hours": {"from": "22:00", "to": "07:00", "timezone": "Europe/Rom"}},
     ],
