@@ -297,6 +297,20 @@ def test_an_address_of_hundreds_of_users_is_a_small_row_and_one_warning(
     assert day.suppressed == [("b", "opted_out_user")]  # the last one's alone
 
 
+def test_what_hundreds_of_users_of_one_address_refuse_does_not_make_its_row_large(day: Day) -> None:
+    for number in range(100):
+        day.product.user(f"u{number}", email=ANN, preferences={"organizations": {f"org-{number}": {"email": False}}})
+    assert len(day.product.engine.state("mailboxes").rows[OWNER.key(f"address:{ANN}")]) < 2_000
+
+
+def test_what_somebody_unverified_refuses_is_not_refused_for_those_who_share_the_address(day: Day) -> None:
+    day.ann().product.user("u2", email=ANN)
+    day.product.user("u3", email=ANN, email_verified=False, preferences={"email": False})
+    assert day.ends("a").sent == [(0, "a")]
+    day.product.user("u3", email=ANN, preferences={"email": False})
+    assert day.at(40).ends("b").suppressed == [("b", "opted_out_user")]
+
+
 def test_mails_of_a_user_without_an_address_go_to_the_ones_that_are_given_and_are_never_mixed(day: Day) -> None:
     day.product.user("service", name="Service")
     people = [f"{letter}@example.com" for letter in "abc"]
