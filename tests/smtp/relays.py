@@ -26,7 +26,7 @@ class Received:
     content: bytes
 
 
-@dataclass(slots=True)
+@dataclass  # without slots: aiosmtpd looks at all of its members, which early releases of Python 3.11 fail at then
 class Relay:
     """What the behaving relay has seen."""
 
