@@ -107,7 +107,7 @@ def lanes_seen(policy: MailboxPolicy, mailbox: str, owner: Owner, ctx: Context) 
             pending=row.pending.total,
             next_at=digest.next_look(row.state, lane.rhythm, ctx.now),
             sent_at=row.state.sent_at,
-            items=tuple((item.notification_id, item.task_name) for item in lane.items()),
+            items=tuple((item.notification_id, item.task_name) for item in lane.items(row)),
         )
         for lane, row in lanes_of(policy, mailbox, owner, ctx)
     )

@@ -18,7 +18,7 @@ from streamnotify.wire.notification_status import NotificationStep
 
 def flush(lane: OpenLane, row: LaneRow, renderer: Renderer | None) -> LaneRow:
     """Mail what is left of the digest once everything unwanted has been dropped: nothing, one mail or a digest."""
-    items = lane.items()
+    items = lane.items(row)
     email, nobody = _recipient(lane, items, renderer)
     verdicts = [
         (tally, nobody or refusal(lane.owner, lane.ctx, tally.kind, tally.organization_id))

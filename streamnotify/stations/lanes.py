@@ -27,8 +27,8 @@ class LaneRow:
 
 
 LANE = Row(b"d", LaneRow)  # key: mailbox, 0, lane; while there is anything to remember
-_TASK_ITEM = Row(b"i", TaskNotification, ordered=True)  # key: below the lane's key, number of the item
-_ALERT_ITEM = Row(b"j", AlertNotification, ordered=True)  # likewise
+_TASK_ITEM = Row(b"i", TaskNotification)  # key: below the lane's key, number of the item
+_ALERT_ITEM = Row(b"j", AlertNotification)  # likewise
 PLACE: Row[tuple[str, int]] = Row(b"x", tuple[str, int])  # key: notification_id of an item; its lane's key, its number
 ITEM: dict[Lane, Row[DigestItem]] = {Lane.TASKS: _TASK_ITEM, Lane.ALERTS: _ALERT_ITEM}  # type: ignore[dict-item]  # each lane has its own
 ROWS = (LANE, _TASK_ITEM, _ALERT_ITEM, PLACE)
@@ -84,9 +84,13 @@ class OpenLane:
         self.ctx.delete(LANE, self.key)
         self.ctx.wake(LANE, self.key, None)
 
-    def items(self) -> list[DigestItem]:
-        """The items that are kept, the newest first."""
-        return [item for _, item in self.ctx.scan(ITEM[self.lane], *keys_below(self.key))]
+    def items(self, row: LaneRow) -> list[DigestItem]:
+        """The items that are kept, the newest first.
+
+        They are looked up one by one: a scan would walk over those of other mailboxes that have just been flushed.
+        """
+        numbers = sorted((number for tally in row.pending.tallies for number, _ in tally.kept), reverse=True)
+        return [item for number in numbers if (item := self.item(number)) is not None]
 
     def add(self, row: LaneRow, item: DigestItem) -> LaneRow:
         """The lane with one more item in it."""

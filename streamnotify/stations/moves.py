@@ -29,7 +29,7 @@ def move_all(policy: MailboxPolicy, mailbox: str, owner: Owner, to: str, ctx: Co
     """What waits here is to wait in the mailbox ``to``, and the lanes are forgotten."""
     for lane, row in lanes_of(policy, mailbox, owner, ctx):
         if row.state.phase is Phase.PENDING:
-            moved = lane.handed_on(row.state, row.pending.tallies, lane.items())
+            moved = lane.handed_on(row.state, row.pending.tallies, lane.items(row))
             ctx.emit(MAILBOXES, to, MovePending(to, moved))
             lane.clear(row)
         lane.forget()
@@ -41,7 +41,7 @@ def decide_anew(policy: MailboxPolicy, mailbox: str, owner: Owner, ctx: Context)
     It may have been sent to an address, which is still there.
     """
     for lane, row in lanes_of(policy, mailbox, owner, ctx):
-        _decide_anew(lane, lane.digest_id(row.state), row.pending.tallies, lane.items())
+        _decide_anew(lane, lane.digest_id(row.state), row.pending.tallies, lane.items(row))
         lane.clear(row)
         lane.forget()
 

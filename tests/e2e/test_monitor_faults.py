@@ -47,7 +47,7 @@ def test_what_lies_behind_an_open_transaction_is_waited_for(product: Product, ma
     assert_each_failure_was_mailed_once(product, mail_server)
 
 
-@pytest.mark.parametrize("seconds", [20, pytest.param(600, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("seconds", [10, pytest.param(600, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])])
 def test_kills_and_rebalances_around_due_times_change_no_verdict_and_repeat_no_mail(
     product: Product, mail_server: MailServer, seconds: int
 ) -> None:
