@@ -14,7 +14,7 @@ from typing import Protocol
 from streamnotify.domain import delivery
 from streamnotify.domain.delivery import AttemptResult, Delivery, DeliveryPolicy, DeliveryState, Outcome, OutgoingMail
 from streamnotify.errors import StateError
-from streamnotify.stations import delivery_reports, opt_outs, refusals, suppression
+from streamnotify.stations import delivery_reports, opt_outs, organizations, refusals, suppression
 from streamnotify.stations.context import Attempt, Context, Due, Performer, Station
 from streamnotify.stations.refusals import MailRefused, Refusal
 from streamnotify.wire.commands import (
@@ -59,7 +59,7 @@ def station(policy: DeliveryPolicy, sender: MailSender | None) -> Station:
         suppression.KEEPER,
         inputs=(OUTBOX,),
         handle=partial(handle, policy),
-        rows=(LEDGER, MAIL, suppression.ADDRESS, opt_outs.OPT_OUTS, opt_outs.SWITCHED_OFF),
+        rows=(LEDGER, MAIL, suppression.ADDRESS, opt_outs.OPT_OUTS, organizations.ORGANIZATION_OFF),
         performer=performer(sender),
     )
 
@@ -97,7 +97,7 @@ def handle(policy: DeliveryPolicy, command: OutboxCommand | Due, ctx: Context) -
     elif isinstance(command, SetOptOuts):
         opt_outs.set_opt_outs(command, ctx)
     elif isinstance(command, SetOrganization):
-        opt_outs.set_organization(command, ctx)
+        organizations.set_organization(command, ctx)
     elif command.row is suppression.ADDRESS:
         suppression.forget(command.key, ctx)
     elif command.row is opt_outs.OPT_OUTS:

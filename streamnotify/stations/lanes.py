@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from streamnotify.domain import digest, pending
 from streamnotify.domain.alerts import AlertNotification
@@ -34,7 +35,7 @@ ITEM: dict[Lane, Row[DigestItem]] = {Lane.TASKS: _TASK_ITEM, Lane.ALERTS: _ALERT
 ROWS = (LANE, _TASK_ITEM, _ALERT_ITEM, PLACE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpenLane:
     """One mailbox's lane at hand."""
 
@@ -49,7 +50,7 @@ class OpenLane:
         """Of its row."""
         return f"{self.mailbox}\0{self.lane}"
 
-    @property
+    @cached_property
     def rhythm(self) -> Rhythm:
         """The lane's policy as the owner wants it."""
         policy, owner = self.policy.lanes[self.lane], self.owner

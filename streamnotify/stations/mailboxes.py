@@ -20,8 +20,9 @@ from streamnotify.stations.forwarding import Notify, forward
 from streamnotify.stations.holding import HELD, RELEASING, forget_held, held_by, hold, release
 from streamnotify.stations.late_checks import OUTAGE, WRONG, gather_late_check, tell_of_outage
 from streamnotify.stations.mailing import MailboxPolicy, report, suppress
+from streamnotify.stations.organizations import ORGANIZATION_OFF, set_organization
 from streamnotify.stations.owner_changes import CLAIM
-from streamnotify.stations.owners import ORGANIZATION_OFF, OWNER, Owner
+from streamnotify.stations.owners import OWNER, Owner
 from streamnotify.stations.superusers import (
     MEMBERS,
     TELLING,
@@ -67,7 +68,19 @@ def station(policy: MailboxPolicy, renderer: Renderer | None) -> Station:
         "mailboxes",
         inputs=(MAILBOXES,),
         handle=Mailboxes(policy, renderer).handle,
-        rows=(HELD, RELEASING, MEMBERS, UNTOLD, TELLING, OUTAGE, WRONG, OWNER, CLAIM, ORGANIZATION_OFF, *lanes.ROWS),
+        rows=(
+            HELD,
+            RELEASING,
+            MEMBERS,
+            UNTOLD,
+            TELLING,
+            OUTAGE,
+            WRONG,
+            OWNER,
+            CLAIM,
+            ORGANIZATION_OFF,
+            *lanes.ROWS,
+        ),
     )
 
 
@@ -92,7 +105,7 @@ class Mailboxes:
             Unsubscribe: lambda command, ctx: self._reschedule(
                 command.scope.mailbox, owner_changes.unsubscribe(command, ctx), ctx
             ),
-            SetOrganization: owner_changes.set_organization,
+            SetOrganization: set_organization,
             SetAlias: self._set_alias,
             MovePending: partial(moves.take_over, policy, renderer),
             MarkRead: lambda command, ctx: digests.mark_read(policy, command.notification_id, ctx),

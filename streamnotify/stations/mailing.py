@@ -11,9 +11,8 @@ from streamnotify.domain.alerts import AlertNotification
 from streamnotify.domain.digest import ALERT_LANE, Lane, LanePolicy
 from streamnotify.domain.notifications import DIGEST, SuppressionReason, TaskNotification
 from streamnotify.domain.pending import DigestNotification
-from streamnotify.domain.recipients import Notification
 from streamnotify.render.addresses import InvalidAddress
-from streamnotify.render.renderer import RenderedMail, Renderer
+from streamnotify.render.renderer import Notification, RenderedMail, Renderer
 from streamnotify.stations.context import Context
 from streamnotify.wire.commands import DeliverMail
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
@@ -38,7 +37,7 @@ class MailboxPolicy:
 def mail_at_once(
     policy: MailboxPolicy,
     renderer: Renderer | None,
-    notification: Notification | DigestNotification,
+    notification: Notification,
     email: str,
     ctx: Context,
 ) -> bool:
@@ -63,9 +62,7 @@ def mail_at_once(
     return True
 
 
-def render(
-    renderer: Renderer, notification: Notification | DigestNotification, email: str, now: datetime
-) -> RenderedMail:
+def render(renderer: Renderer, notification: Notification, email: str, now: datetime) -> RenderedMail:
     """The mail of a notification of any kind.
 
     Raises:
@@ -81,7 +78,7 @@ def render(
 
 
 def suppress(
-    notification: Notification | DigestNotification,
+    notification: Notification,
     reason: SuppressionReason,
     ctx: Context,
     *,
@@ -92,7 +89,7 @@ def suppress(
 
 
 def report(
-    notification: Notification | DigestNotification,
+    notification: Notification,
     ctx: Context,
     step: NotificationStep,
     *,
@@ -165,7 +162,7 @@ def report_digest(
     ctx.emit(NOTIFICATION_STATUS, digest_id, status)
 
 
-def _about(notification: Notification | DigestNotification) -> str:
+def _about(notification: Notification) -> str:
     """What the log calls it."""
     if isinstance(notification, DigestNotification):
         return f"digest {notification.notification_id}"

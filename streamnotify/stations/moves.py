@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -41,7 +41,7 @@ def decide_anew(policy: MailboxPolicy, mailbox: str, owner: Owner, ctx: Context)
     It may have been sent to an address, which is still there.
     """
     for lane, row in lanes_of(policy, mailbox, owner, ctx):
-        _decide_anew(lane, lane.digest_id(row.state), row.pending.tallies, lane.items(row))
+        _decide_anew(lane, lane.digest_id(row.state), row.pending.tallies, lane.items(row)[::-1])
         lane.clear(row)
         lane.forget()
 
@@ -58,7 +58,7 @@ def take_over(policy: MailboxPolicy, renderer: Renderer | None, command: MovePen
         return
     lane = OpenLane(policy, command.mailbox, Lane(moved.lane), owner, ctx)
     if command.mailbox.startswith(USER) and owner.profile is None:
-        _decide_anew(lane, moved.digest_id, moved.tallies, reversed(moved.items))
+        _decide_anew(lane, moved.digest_id, moved.tallies, moved.items)
         return
     row = lane.row or LaneRow()
     if row.state.phase is Phase.PENDING and not row.pending.has_room_for(*moved.tallies):
@@ -100,16 +100,15 @@ def _report_moved(lane: OpenLane, moved: PendingDigest, state: LaneState, flush_
     )
 
 
-def _decide_anew(lane: OpenLane, digest_id: str, tallies: Iterable[Tally], items: Iterable[DigestItem]) -> None:
-    """``items``, the newest first, come again; whom the others beside them were for is not known any more."""
-    oldest_first = [*items][::-1]
-    for item in oldest_first:
+def _decide_anew(lane: OpenLane, digest_id: str, tallies: Iterable[Tally], items: Sequence[DigestItem]) -> None:
+    """``items``, the oldest first, come again; whom the others beside them were for is not known any more."""
+    for item in items:
         mailbox = mailbox_of(item)
         if isinstance(item, TaskNotification) and mailbox is not None:
             lane.ctx.emit(MAILBOXES, mailbox, NotifyTask(item))
         elif mailbox is not None:
             forward(item, mailbox, lane.ctx)
-    for tally in _beside(tallies, oldest_first):
+    for tally in _beside(tallies, items):
         report_digest(
             digest_id,
             tally.total,

@@ -1,4 +1,4 @@
-"""The rows about what people and organizations refuse by now, as mailboxes and the directory tell it.
+"""The rows about what people refuse by now, as mailboxes tell it.
 
 Mailboxes have asked before a mail was made; here it is asked again, since a mail may wait for days for its relay.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from streamnotify.domain.delivery import OutgoingMail
 from streamnotify.domain.notifications import SuppressionReason
-from streamnotify.domain.preferences import MANDATORY_KINDS, OptOuts
+from streamnotify.domain.preferences import OptOuts
+from streamnotify.stations import organizations
 from streamnotify.stations.context import Context, Rows
-from streamnotify.wire.commands import SetOptOuts, SetOrganization
+from streamnotify.wire.commands import SetOptOuts
 from streamnotify.wire.rows import Row
 
 
@@ -25,7 +27,6 @@ class Told:
 
 
 OPT_OUTS = Row(b"o", Told)  # key: mailbox; while it refuses anything
-SWITCHED_OFF = Row(b"s", bool)  # key: organization id; while its mails are switched off
 
 REFUSES_NOTHING = OptOuts()
 KEPT_AFTER_THE_LAST = timedelta(days=30)  # longer than any mail to the address waits
@@ -52,14 +53,6 @@ def take_back_the_last(mailbox: str, ctx: Context) -> bool:
     return True
 
 
-def set_organization(command: SetOrganization, ctx: Context) -> None:
-    """Take in that an organization's mails are switched off, or on again."""
-    if command.is_off:
-        ctx.put(SWITCHED_OFF, command.organization_id, True)
-    else:
-        ctx.delete(SWITCHED_OFF, command.organization_id)
-
-
 def forget(mailbox: str, ctx: Context) -> None:
     """Drop what a mailbox refused."""
     ctx.delete(OPT_OUTS, mailbox)
@@ -68,11 +61,5 @@ def forget(mailbox: str, ctx: Context) -> None:
 def refused(mail: OutgoingMail, rows: Rows) -> SuppressionReason | None:
     """Why a mail, or of a digest any part, is refused by now; None if all of it may go."""
     told = None if mail.mailbox is None else rows.get(OPT_OUTS, mail.mailbox)
-
-    def refusal(kind: str, organization_id: str | None) -> SuppressionReason | None:
-        reason = None if told is None else told.opt_outs.refusal(kind, organization_id)
-        if reason is not None or organization_id is None or kind in MANDATORY_KINDS:
-            return reason
-        return SuppressionReason.ORGANIZATION_OFF if rows.get(SWITCHED_OFF, organization_id) else None
-
+    refusal = partial(organizations.refusal, None if told is None else told.opt_outs, rows)
     return refusal(mail.kind, mail.organization_id) if mail.digest is None else mail.digest.refusal(refusal)

@@ -18,11 +18,10 @@ from streamnotify.domain.preferences import (
 )
 from streamnotify.domain.recipients import ADDRESS, SUPERUSERS, USER, address_mailbox
 from streamnotify.stations.context import Context
-from streamnotify.stations.owners import NO_OPINION, NOBODY, ORGANIZATION_OFF, OWN, OWNER, Owner, owner_of
+from streamnotify.stations.owners import NO_OPINION, NOBODY, OWN, OWNER, Owner, owner_of
 from streamnotify.wire.commands import (
     SetAlias,
     SetOptOuts,
-    SetOrganization,
     SetPreferences,
     SetSuperuser,
     Unsubscribe,
@@ -38,14 +37,6 @@ CLAIM = Row(b"c", bool, ordered=True)  # key: below the address, one of these tw
 _MOST_CLAIMS = 3  # that are looked at: whether there are none, one or several is all that matters
 _MOST_SOURCES = 10  # of what is said of a mailbox, so that it stays small
 _MOST_FORMER = 3  # addresses; more often nobody moves within the days that a mail may wait in the outbox
-
-
-def set_organization(command: SetOrganization, ctx: Context) -> None:
-    """An organization's mails are switched off, or on again."""
-    if command.is_off:
-        ctx.put(ORGANIZATION_OFF, command.organization_id, value=True)
-    else:
-        ctx.delete(ORGANIZATION_OFF, command.organization_id)
 
 
 def set_profile(mailbox: str, profile: Profile | None, ctx: Context) -> Owner:

@@ -8,6 +8,7 @@ from streamnotify.domain.digest_wishes import DigestWish, QuietHours
 from streamnotify.domain.notifications import SuppressionReason
 from streamnotify.domain.preferences import OptOuts, Preferences, Profile, digest_wish, opt_outs, quiet_hours
 from streamnotify.domain.recipients import ADDRESS, user_mailbox
+from streamnotify.stations import organizations
 from streamnotify.stations.context import Context
 from streamnotify.wire.rows import Row
 
@@ -76,7 +77,6 @@ class Owner:
 NO_OPINION = Preferences()
 NOBODY = Owner()
 OWNER = Row(b"p", Owner)  # key: the mailbox
-ORGANIZATION_OFF = Row(b"g", bool)  # key: the organization's id; there while its mails are switched off
 
 
 def owner_of(mailbox: str, ctx: Context) -> Owner:
@@ -86,7 +86,4 @@ def owner_of(mailbox: str, ctx: Context) -> Owner:
 
 def refusal(owner: Owner, ctx: Context, kind: str, organization_id: str | None) -> SuppressionReason | None:
     """Why the owner gets no notification of this kind from this organization; None if they do."""
-    reason = owner.opt_outs.refusal(kind, organization_id) if owner is not NOBODY else None
-    if reason is None and organization_id is not None and ctx.get(ORGANIZATION_OFF, organization_id):
-        return SuppressionReason.ORGANIZATION_OFF
-    return reason
+    return organizations.refusal(None if owner is NOBODY else owner.opt_outs, ctx, kind, organization_id)

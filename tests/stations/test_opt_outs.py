@@ -21,7 +21,8 @@ from streamnotify.domain.suppression import Evidence
 from streamnotify.smtp.sender import Sender
 from streamnotify.stations.context import Attempt
 from streamnotify.stations.deliveries import LEDGER, MAIL, performer
-from streamnotify.stations.opt_outs import OPT_OUTS, SWITCHED_OFF, Told
+from streamnotify.stations.opt_outs import OPT_OUTS, Told
+from streamnotify.stations.organizations import ORGANIZATION_OFF
 from streamnotify.stations.suppression import KEEPER
 from streamnotify.testing.memory import START, MemoryStore
 from streamnotify.wire.commands import MovePending, RecordFeedback, RecordResult, SetOptOuts, SetOrganization
@@ -110,7 +111,7 @@ def test_nothing_of_an_organization_that_is_switched_off_goes_until_it_is_on_aga
     assert product.mail(**REPORT | {"organization_id": "org-b"}) in product.relay.asked
     assert product.status(product.mail(organization_id="org-a")) == ("suppressed", "organization_off")
     product.tell(SetOrganization("org-a", is_off=False))
-    assert product.engine.state(KEEPER).items(SWITCHED_OFF) == {}
+    assert product.engine.state(KEEPER).items(ORGANIZATION_OFF) == {}
     assert product.mail(**REPORT) in product.relay.asked
 
 
@@ -146,7 +147,7 @@ def test_a_mail_that_is_deferred_while_it_is_refused_waits_no_longer() -> None:
     assert product.status(product.mail(**REPORT)) == ("suppressed", "opted_out_user")
 
 
-@pytest.mark.parametrize("row", [(OPT_OUTS, BOX, Told(NO_MORE)), (SWITCHED_OFF, "org-a", True)])
+@pytest.mark.parametrize("row", [(OPT_OUTS, BOX, Told(NO_MORE)), (ORGANIZATION_OFF, "org-a", True)])
 def test_a_mail_that_waits_in_the_sender_is_looked_at_again_before_it_goes(row: Any) -> None:
     product = Product()
     kind, key, value = row
