@@ -220,6 +220,7 @@ class Engine:
                 logger.info("records flow; %d partitions of stateful stations are ours", owned)
             PARTITIONS_OWNED.set(owned)
             HEARTBEAT_AGE.set(self.lease.heartbeat_age)
+            self.lease.check_heard()
             await asyncio.sleep(0.1)
 
     async def _guard(self, task: Awaitable[None]) -> None:

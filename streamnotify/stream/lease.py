@@ -9,6 +9,10 @@ from collections.abc import Callable
 from streamnotify.errors import LeaseLost
 
 PULSE = 0.2  # seconds between two beats of the event loop
+# Seconds without a word from the group after which the process ends: a rebalance may take 60 s, a broker's restart as
+# long. Requests have no useful limit of their own (faust_app.RECOVERY_TIMEOUT), so one that is never answered, on a
+# connection that nobody closes, would keep this worker idle for an hour.
+UNHEARD_LIMIT = 180.0
 
 
 def boot_clock() -> float:
@@ -55,6 +59,11 @@ class Lease:
         self.check_pulse()
         if self.heartbeat_age > self._limit:
             raise LeaseLost(f"no heartbeat was answered for {self.heartbeat_age:.1f} s")
+
+    def check_heard(self) -> None:
+        """Raise LeaseLost if the group has been silent for so long that only a new start will help."""
+        if self.heartbeat_age > UNHEARD_LIMIT:
+            raise LeaseLost(f"the group coordinator has not answered for {self.heartbeat_age:.0f} s")
 
     async def keep_pulse(self) -> None:
         """Beat for ever; raises LeaseLost at the first beat after a gap."""

@@ -33,6 +33,7 @@ class Proxy:
 
     def __init__(self, broker_port: int) -> None:
         self.port = 0
+        self.stalled = threading.Event()  # at a send
         self.faulted = 0  # produce requests a fault has happened to
         self._broker_port = broker_port
         self._topic = b""
@@ -41,6 +42,7 @@ class Proxy:
         self._late: list[bytes] = []
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
+        self._stall_at = b""
         self._over = asyncio.Event()
         self._listening = threading.Event()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
@@ -59,6 +61,11 @@ class Proxy:
     def stall(self) -> None:
         """Let nothing pass from now on, in either direction; connections stay, and so does what is in them."""
         self._loop.call_soon_threadsafe(self._open.clear)
+
+    def stall_at_send(self, topic: str) -> None:
+        """Stall at the next produce request for ``topic``, which stays in the pipe; ``stalled`` is set then."""
+        self.stalled.clear()
+        self._stall_at = topic.encode()
 
     def go_on(self) -> None:
         """Deliver what is in the pipe and let everything pass again."""
@@ -119,6 +126,10 @@ class Proxy:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 frame = await _frame(reader)
+                if self._stall_at and _sends_to(frame, self._stall_at):
+                    self._stall_at = b""
+                    self._open.clear()
+                    self.stalled.set()
                 await self._open.wait()
                 if not self._breaks(frame):
                     writer.write(frame)
@@ -146,9 +157,7 @@ class Proxy:
                 await writer.drain()
 
     def _breaks(self, frame: bytes) -> bool:
-        if self._times <= 0 or struct.unpack_from(">h", frame, HEADER)[0] != PRODUCE:
-            return False
-        if struct.pack(">h", len(self._topic)) + self._topic not in frame:
+        if self._times <= 0 or not _sends_to(frame, self._topic):
             return False
         self._times -= 1
         return True
@@ -157,6 +166,11 @@ class Proxy:
 async def _frame(reader: asyncio.StreamReader) -> bytes:
     header = await reader.readexactly(HEADER)
     return header + await reader.readexactly(struct.unpack(">i", header)[0])
+
+
+def _sends_to(frame: bytes, topic: bytes) -> bool:
+    is_produce = struct.unpack_from(">h", frame, HEADER)[0] == PRODUCE
+    return is_produce and struct.pack(">h", len(topic)) + topic in frame
 
 
 def _produce_errors(answer: bytes) -> dict[tuple[str, int], int]:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from streamnotify.errors import LeaseLost
-from streamnotify.stream.lease import Lease, boot_clock
+from streamnotify.stream.lease import UNHEARD_LIMIT, Lease, boot_clock
 
 
 class Clock:
@@ -72,3 +72,14 @@ def test_the_clock_counts_time_asleep() -> None:
     """CLOCK_BOOTTIME where there is one."""
     wanted = time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
     assert boot_clock() == pytest.approx(wanted, abs=1)
+
+
+def test_a_worker_the_group_is_silent_to_for_three_minutes_ends() -> None:
+    """A request that is never answered does not keep it waiting."""
+    clock = Clock()
+    lease = Lease(5.0, clock)
+    clock.now += UNHEARD_LIMIT
+    lease.check_heard()
+    clock.now += 1
+    with pytest.raises(LeaseLost, match="has not answered for 181 s"):
+        lease.check_heard()
