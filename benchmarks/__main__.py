@@ -1,4 +1,4 @@
-"""``python -m benchmarks [latency|mails|checks|digests|throughput|state]``: without a name, all one after another."""
+"""``python -m benchmarks [latency|mails|checks|digests|publishing|celery|throughput|state]``: without a name, all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import checks, digests, latency, mails, state, throughput
+from benchmarks import celery, checks, digests, latency, mails, publishing, state, throughput
 from benchmarks.children import BenchmarkFailed
 from benchmarks.report import Report
 from benchmarks.stage import Stage
@@ -22,6 +22,8 @@ BENCHMARKS: dict[str, Callable[[Stage, int, Report], None]] = {
     "mails": mails.run,
     "checks": checks.run,
     "digests": digests.run,
+    "publishing": publishing.run,
+    "celery": celery.run,
     "throughput": throughput.run,
     "state": state.run,
 }
@@ -30,6 +32,8 @@ EVENTS = {
     "mails": mails.EVENTS,
     "checks": checks.EVENTS,
     "digests": digests.EVENTS,
+    "publishing": publishing.EVENTS,
+    "celery": celery.EVENTS,
     "throughput": throughput.EVENTS,
     "state": state.EVENTS,
 }

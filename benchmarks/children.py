@@ -46,11 +46,7 @@ class Child:
 
     def cpu(self) -> float:
         """Seconds of CPU it has taken, all its threads together; 0 where the system does not tell."""
-        try:
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        except FileNotFoundError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self.pid)
 
     def count(self) -> int:
         """The number it wrote last, 0 before."""
@@ -138,6 +134,15 @@ class Children:
         child = Child(name, process, log, count_file)
         self._children.append(child)
         return child
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that a process has taken, all its threads together; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def disk_bytes(directory: Path) -> int:

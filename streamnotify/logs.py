@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import time
+from collections import Counter
+from collections.abc import Callable
 from typing import TextIO
 
 import structlog
@@ -13,6 +16,8 @@ from streamnotify.errors import SettingsError, TopicsError
 
 # What can begin a new line, move a terminal's cursor, or make a text read as another one.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+REPEATED_AFTER = 60.0  # seconds
+_MOST_SENTENCES = 1000
 _OF_SEVERAL_LINES = (SettingsError, TopicsError)  # whose text is ours
 
 
@@ -38,6 +43,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> None:
         plain = structlog.dev.plain_traceback
         final = [structlog.dev.ConsoleRenderer(colors=target.isatty(), pad_event_to=0, exception_formatter=plain)]
     handler = logging.StreamHandler(target)
+    handler.addFilter(Repetitions("aiokafka"))
     handler.addFilter(_escape_arguments)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -60,6 +66,39 @@ def quiet_libraries(level: str) -> None:
     floor = logging.INFO if level == "DEBUG" else max(logging.getLevelNamesMapping()[level], logging.WARNING)
     for name in ("aiokafka", "asyncio", "faust", "mode"):
         logging.getLogger(name).setLevel(floor)
+
+
+class Repetitions:
+    """Lets each sentence of a library through once a minute.
+
+    aiokafka writes fifty lines a second about a broker that is away, which would fill a disk in an outage.
+
+    Args:
+        library: the name of its loggers' root.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, library: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._library = library
+        self._clock = clock
+        self._said: dict[str, float] = {}  # by sentence, without what is filled in
+        self._left_out: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is written; how many like it were left out before is added to it."""
+        sentence = str(record.msg)
+        if record.name.partition(".")[0] != self._library:
+            return True
+        now = self._clock()
+        if now - self._said.get(sentence, -REPEATED_AFTER) < REPEATED_AFTER:
+            self._left_out[sentence] += 1
+            return False
+        if len(self._said) >= _MOST_SENTENCES:  # it formats some itself
+            self._said.clear()
+        self._said[sentence] = now
+        if left_out := self._left_out.pop(sentence, 0):
+            record.msg = f"{sentence} ({left_out} such lines were left out)"
+        return True
 
 
 def visible(text: str) -> str:

@@ -22,8 +22,8 @@ from streamnotify.render.policy import Brand
 from streamnotify.render.unsubscribe import UnsubscribeLinks
 from streamnotify.setting_rules import contradictions, doubts
 from streamnotify.smtp.presets import PRESETS
-from streamnotify.stream.security import KafkaSecurity
 from streamnotify.wire.durations import duration
+from streamnotify.wire.kafka_security import KafkaSecurity
 
 _DOTENV = ".env"
 _BRAND = Brand()

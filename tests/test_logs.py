@@ -81,3 +81,22 @@ def test_several_wrong_settings_keep_their_lines() -> None:
     logs.configure("INFO", "text", stream)
     logger.error("Refused to start: %s", SettingsError("A is 1\nB is 2"))
     assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_a_library_that_repeats_itself_is_heard_once_a_minute() -> None:
+    now = [0.0]
+    repetitions = logs.Repetitions("aiokafka", lambda: now[0])
+
+    def said(name: str, sentence: str, *arguments: object) -> str | None:
+        record = logging.LogRecord(name, logging.ERROR, "", 0, sentence, arguments, None)
+        return record.getMessage() if repetitions.filter(record) else None
+
+    assert said("aiokafka", "Unable connect to node with id %s", 1) == "Unable connect to node with id 1"
+    now[0] = 59.9
+    assert [said("aiokafka", "Unable connect to node with id %s", 2) for _ in range(3)] == [None] * 3
+    assert said("aiokafka.client", "Unable to update metadata") == "Unable to update metadata"
+    assert [said("streamnotify.stream", "the same") for _ in range(2)] == ["the same"] * 2
+    now[0] = 60.0
+    assert said("aiokafka", "Unable connect to node with id %s", 1) == (
+        "Unable connect to node with id 1 (3 such lines were left out)"
+    )

@@ -59,7 +59,7 @@ class WorkerProcesses:
                 worker.kill()
                 worker.wait()
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60, pause: float = 0.3) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 120, pause: float = 0.3) -> None:
         """Wait until a condition holds, failing after so many seconds with the workers' last words."""
         until = time.monotonic() + seconds
         while not condition():
@@ -71,7 +71,7 @@ class WorkerProcesses:
                 raise AssertionError(f"did not come true within {seconds} s\n{tails}")
             time.sleep(pause)
 
-    def wait_until_running(self, worker: int, seconds: float = 60) -> None:
+    def wait_until_running(self, worker: int, seconds: float = 120) -> None:
         """Wait until the records of a worker's latest start flow."""
         start = self._log_starts[worker]
         self.wait_for(lambda: RECORDS_FLOW in self.log(worker).read_bytes()[start:], seconds)

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from typing import Any
 
 import click
-from confluent_kafka import Message
 
 from streamnotify import settings
+from streamnotify.cli.dead_letter_lines import headers_of, said, summary, text_of
+from streamnotify.cli.dead_letter_replay import replay
 from streamnotify.logs import visible
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.wire import dead_letter
 from streamnotify.wire.topics import DEAD_LETTERS
 
-_SHOWN_BYTES = 100_000
-
 
 @click.group()
 def command() -> None:
-    """Show the records that could not be used, and why.
+    """Show the records that could not be used, and why, and put them back once that is mended.
 
     \b
     Example:
       streamnotify dead-letters list
       streamnotify dead-letters show 3-17
+      streamnotify dead-letters replay 3-17
     """
+
+
+command.add_command(replay)
 
 
 @command.command("list")
@@ -70,7 +72,12 @@ def show(position: str, as_json: bool) -> None:
         found = reader.at(_topic(loaded), int(partition), int(offset))
     if found is None:
         raise click.ClickException(f"there is no dead letter {position}")
-    details = {**summary(found), "headers": _headers(found), "key": _text(found.key()), "value": _text(found.value())}
+    details = {
+        **summary(found),
+        "headers": headers_of(found),
+        "key": text_of(found.key()),
+        "value": text_of(found.value()),
+    }
     if as_json:
         click.echo(json.dumps(details, indent=2))
         return
@@ -80,38 +87,9 @@ def show(position: str, as_json: bool) -> None:
     click.echo(f"\nkey: {visible(str(details['key']))}\nvalue: {_harmless(str(details['value']))}")
 
 
-def summary(message: Message) -> dict[str, Any]:
-    """What is known about a dead letter from its headers; absent ones are None."""
-    headers = _headers(message)
-    source = f"{headers.get(dead_letter.TOPIC)}-{headers.get(dead_letter.PARTITION)}@{headers.get(dead_letter.OFFSET)}"
-    return {
-        "id": f"{message.partition()}-{message.offset()}",
-        "failed_at": headers.get(dead_letter.FAILED_AT),
-        "source": source,
-        "stage": headers.get(dead_letter.STAGE),
-        "class": headers.get(dead_letter.ERROR_CLASS),
-        "reason": headers.get(dead_letter.REASON),
-        "field": headers.get(dead_letter.FIELD),
-    }
-
-
-def said(letter: dict[str, Any]) -> str:
-    """The reason, with the field it is about in front."""
-    return f"{letter['field']}: {letter['reason']}" if letter["field"] else str(letter["reason"])
-
-
-def _headers(message: Message) -> dict[str, str]:
-    headers: Any = message.headers() or []  # pairs, whatever its stubs say
-    return {name: _text(value) or "" for name, value in headers}
-
-
 def _harmless(text: str) -> str:
     """Text of several lines from anybody, for a terminal."""
     return "\n".join(map(visible, text.split("\n")))
-
-
-def _text(data: str | bytes | None) -> str | None:
-    return data[:_SHOWN_BYTES].decode("utf-8", "backslashreplace") if isinstance(data, bytes) else data
 
 
 def _topic(loaded: settings.Settings) -> str:

@@ -62,9 +62,32 @@ def name_of(file: str) -> str:
     return "standard input" if file == STDIN else file
 
 
+def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's fields, for ``json``'s ``object_pairs_hook``.
+
+    Raises:
+        ValueError: if one is there twice.
+    """
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key} is there twice")
+        found[key] = value
+    return found
+
+
+def no_constant(name: str) -> Any:
+    """Refuses NaN and Infinity, which are no JSON, for ``json``'s ``parse_constant``.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{name} is no number")
+
+
 def _json(file: str, text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=no_key_twice, parse_constant=no_constant)
     except json.JSONDecodeError as error:
         raise UnreadableFile(f"{name_of(file)}, line {error.lineno}: no JSON: {error.msg}") from None
     except ValueError as error:
@@ -112,7 +135,7 @@ def _problem(error: MarkedYAMLError) -> str:
 def _plain(value: Any) -> Any:
     """A value of YAML as JSON has it: a date is text, a key is text."""
     if isinstance(value, dict):
-        return _no_key_twice(
+        return no_key_twice(
             [(key if isinstance(key, str) else str(_plain(key)), _plain(each)) for key, each in value.items()]
         )
     if isinstance(value, list):
@@ -120,20 +143,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dt.datetime | dt.date):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
-        return _no_constant(str(value))
+        return no_constant(str(value))
     if value is None or isinstance(value, str | int | float):
         return value
     raise ValueError(f"a value of the type {type(value).__name__} is not allowed")
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"{key} is there twice")
-        found[key] = value
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Sequence
 from typing import NoReturn
@@ -101,9 +100,7 @@ def delete(names: tuple[str, ...]) -> None:
     before = published(loaded, MONITOR_CONFIGS)
     for name in names:
         if name not in before:
-            near = difflib.get_close_matches(name, before, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise click.ClickException(visible(f"there is no monitor {name}{hint}"))
+            raise click.ClickException(visible(f"there is no monitor {name}{monitor_run.meant(name, before)}"))
     send(loaded, MONITOR_CONFIGS, dict.fromkeys(names))
     click.echo(f"{counted(len(set(names)), 'monitor')} deleted")
 

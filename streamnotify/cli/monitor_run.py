@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from streamnotify import bootstrap
+from streamnotify.cli.applying import published
 from streamnotify.cli.documents import STDIN, UnreadableFile, name_of, read_documents
 from streamnotify.cli.monitor_files import is_a_monitor, written_name
 from streamnotify.domain.alerts import CheckResult, Verdict
@@ -24,7 +26,7 @@ from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.wire.commands import AskCheck, AskMonitor, CheckAnswer, MonitorAnswer
 from streamnotify.wire.monitor_config import parse, parse_tasks
 from streamnotify.wire.monitor_result import MonitorResult
-from streamnotify.wire.topics import MONITOR_RESULTS
+from streamnotify.wire.topics import MONITOR_CONFIGS, MONITOR_RESULTS
 
 
 class Refused(Exception):
@@ -71,8 +73,14 @@ def named(loaded: Settings, name: str) -> Wanted:
     """
     [answer] = ask(bootstrap.engine_config(loaded, Path()), [AskMonitor("", name)], MonitorAnswer)
     if answer.monitor is None:
-        raise Refused(f"there is no monitor {name}, and no such file")
+        raise Refused(f"there is no monitor {name}, and no such file{meant(name, published(loaded, MONITOR_CONFIGS))}")
     return Wanted(name, answer.monitor.tasks)
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """What is added to the news that a name is unknown: the one most like it, if there is one."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def look(loaded: Settings, wanted: Wanted, notify: bool) -> dict[str, CheckResult]:

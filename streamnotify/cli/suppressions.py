@@ -17,8 +17,9 @@ from streamnotify.domain.suppression import AddressHistory, suppression
 from streamnotify.logs import visible
 from streamnotify.stations.suppression import ADDRESS, KEEPER, POLICY
 from streamnotify.stream.topic_reader import TopicReader
+from streamnotify.wire.addresses import ascii_address
 from streamnotify.wire.feedback import NotificationFeedback
-from streamnotify.wire.fields import NAME_LENGTH, TEXT_LENGTH, ascii_address
+from streamnotify.wire.fields import NAME_LENGTH, TEXT_LENGTH
 
 _organization = click.option("--organization", metavar="ID", help="Only mails of this organization.")
 

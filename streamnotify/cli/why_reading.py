@@ -18,7 +18,7 @@ from streamnotify.cli.why_story import digests_of
 from streamnotify.settings import Settings
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.stream.writer import key_hash
-from streamnotify.wire.fields import ascii_address
+from streamnotify.wire.addresses import ascii_address
 from streamnotify.wire.notification_status import NotificationStatus
 from streamnotify.wire.topics import NOTIFICATION_STATUS, Topic
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from streamnotify.cli.dead_letters import said, summary
+from streamnotify.cli.dead_letter_lines import said, summary
 from streamnotify.cli.why_reading import Source, needle
 from streamnotify.cli.why_words import utc
 from streamnotify.domain.run_steps import IngestPolicy

@@ -17,8 +17,9 @@ from streamnotify.errors import BadRecord
 from streamnotify.stations.context import Context, Record, Station
 from streamnotify.stations.public_records import content_of, count_misspelt, is_new, key_of, shown
 from streamnotify.wire import user_preferences
+from streamnotify.wire.addresses import ascii_address
 from streamnotify.wire.commands import SetOrganization, SetPreferences, SetProfile
-from streamnotify.wire.fields import NAME_LENGTH, ascii_address
+from streamnotify.wire.fields import NAME_LENGTH
 from streamnotify.wire.reading import below, near_miss
 from streamnotify.wire.topics import MAILBOXES, OUTBOX, USER_PREFERENCES, USERS
 from streamnotify.wire.user import User, has_bad_address, parse, profile_of, user_id_in

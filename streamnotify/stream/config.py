@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from streamnotify.stream.security import KafkaSecurity
+from streamnotify.wire.kafka_security import KafkaSecurity
 from streamnotify.wire.topics import TASK_EVENTS, Topic
 
 

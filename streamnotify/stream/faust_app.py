@@ -6,6 +6,7 @@ from typing import Any
 
 import faust
 from faust.auth import SASLCredentials, SSLCredentials
+from faust.tables.manager import TableManager
 
 from streamnotify.stations.context import Station
 from streamnotify.stream.config import EngineConfig
@@ -14,6 +15,15 @@ from streamnotify.stream.consumer import MicroBatches
 RECOVERY_TIMEOUT = 3600.0  # seconds one step of a recovery may take; Faust bounds them by the request time-out
 
 METADATA_AGE_MS = 15_000  # partitions added to a public topic are not read before; nor does the frontier move
+
+
+class PromptTables(TableManager):
+    """Faust's tables without their pause of a second for agents to come: ours are all there before."""
+
+    async def on_start(self) -> None:
+        """Faust subscribes after this."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def faust_app(config: EngineConfig) -> faust.App:
@@ -39,6 +49,7 @@ def faust_app(config: EngineConfig) -> faust.App:
         stream_wait_empty=True,
         table_standby_replicas=0,
         ConsumerScheduler=MicroBatches,
+        TableManager=PromptTables,
         web_enabled=False,
     )
 

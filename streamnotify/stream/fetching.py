@@ -42,6 +42,11 @@ class FetchingThread(AIOKafkaConsumerThread):
         _pace_fetches(consumer._fetcher)
         self._watch_heartbeats(consumer._coordinator)
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """As Faust's; nothing is fetched meanwhile: what a takeover asks the broker would wait for each empty fetch."""
+        self._pass_on_pauses(self._ensure_consumer(), frozenset())
+        await super().on_partitions_assigned(assigned, generation_id)
+
     async def committed(self, tp: TP) -> int | None:
         """What the group has committed on a partition, None if nothing."""
         return await self.call_thread(self._ensure_consumer().committed, tp)  # type: ignore[no-any-return]  # untyped

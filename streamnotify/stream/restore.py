@@ -81,6 +81,7 @@ class _Restore:
         """Place the consumer behind what each store holds; the end offset of every partition that has more."""
         partitions = list(self._stores)
         self._consumer.assign(partitions)
+        self._consumer.pause(*partitions)  # a fetch at an end would hold up all that is asked after it
         ends = await self._consumer.end_offsets(partitions)
         starts = await self._consumer.beginning_offsets(partitions)
         pending = {}
@@ -94,9 +95,8 @@ class _Restore:
             start = max(starts[tp], 0 if have is None else have + 1)
             if start < ends[tp]:
                 self._consumer.seek(tp, start)
+                self._consumer.resume(tp)
                 pending[tp] = ends[tp]
-            else:
-                self._consumer.pause(tp)
         return pending
 
     def _apply(self, tp: TopicPartition, records: list[Any]) -> None:

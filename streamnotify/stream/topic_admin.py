@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (
@@ -22,7 +23,8 @@ from confluent_kafka.admin import (
 )
 
 from streamnotify.errors import EngineFailure, TopicsError
-from streamnotify.stream.security import KafkaSecurity
+from streamnotify.stream.client_faults import ClientFaults, is_denied
+from streamnotify.wire.kafka_security import KafkaSecurity
 from streamnotify.wire.topic_layout import Partitions, TopicLayout
 
 T = TypeVar("T")
@@ -132,7 +134,8 @@ class TopicAdmin:
         security: how we prove ourselves.
         timeout: for each request, and for changes to become visible.
 
-    Every method raises EngineFailure if the cluster does not answer, and TopicsError if it refuses.
+    Every method raises EngineFailure if the cluster does not answer, let us in or allow it, and TopicsError if it
+    refuses.
     """
 
     def __init__(
@@ -142,12 +145,12 @@ class TopicAdmin:
         *,
         timeout: timedelta = timedelta(seconds=15),
     ) -> None:
+        security = security or KafkaSecurity()
         self._servers = bootstrap_servers
         self._timeout_s = timeout.total_seconds()
-        self._admin = AdminClient(
-            {"bootstrap.servers": bootstrap_servers, **(security or KafkaSecurity()).for_librdkafka()},
-            logger=logger,
-        )
+        self._faults = ClientFaults(bootstrap_servers, security)
+        config: dict[str, Any] = {"bootstrap.servers": bootstrap_servers, "error_cb": self._faults}
+        self._admin = AdminClient({**config, **security.for_librdkafka()}, logger=self._faults)
 
     def brokers(self) -> int:
         """How many brokers the cluster has now."""
@@ -178,7 +181,10 @@ class TopicAdmin:
         if not names:
             return {}
         answers = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout_s)
-        found = {name: self._answer(answer, KafkaError.UNKNOWN_TOPIC_OR_PART) for name, answer in answers.items()}
+        found = {
+            name: self._answer(answer, KafkaError.UNKNOWN_TOPIC_OR_PART, about=f"topic {name}")
+            for name, answer in answers.items()
+        }
         return {name: topic for name, topic in found.items() if topic}
 
     def _configs(self, names: Collection[str]) -> dict[str, dict[str, str]]:
@@ -187,7 +193,7 @@ class TopicAdmin:
         resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
         answers = self._admin.describe_configs(resources, request_timeout=self._timeout_s)
         found = {
-            resource.name: self._answer(answer, KafkaError.UNKNOWN_TOPIC_OR_PART)
+            resource.name: self._answer(answer, KafkaError.UNKNOWN_TOPIC_OR_PART, about=f"topic {resource.name}")
             for resource, answer in answers.items()
         }
         return {
@@ -251,14 +257,14 @@ class TopicAdmin:
             for layout in missing
         ]
         if new:
-            for created in self._admin.create_topics(new, request_timeout=self._timeout_s).values():
-                self._answer(created, KafkaError.TOPIC_ALREADY_EXISTS)
+            for name, created in self._admin.create_topics(new, request_timeout=self._timeout_s).items():
+                self._answer(created, KafkaError.TOPIC_ALREADY_EXISTS, about=f"topic {name}")
 
     def _add_partitions(self, growing: Sequence[TopicLayout]) -> None:
         new = [NewPartitions(layout.name, layout.partitions) for layout in growing]
         if new:
-            for grown in self._admin.create_partitions(new, request_timeout=self._timeout_s).values():
-                self._answer(grown)
+            for name, grown in self._admin.create_partitions(new, request_timeout=self._timeout_s).items():
+                self._answer(grown, about=f"topic {name}")
 
     def _correct(self, differences: Sequence[Difference]) -> None:
         changes: dict[str, list[ConfigEntry]] = {}
@@ -270,21 +276,25 @@ class TopicAdmin:
             for name, entries in changes.items()
         ]
         if resources:
-            for corrected in self._admin.incremental_alter_configs(resources, request_timeout=self._timeout_s).values():
-                self._answer(corrected)
+            altered = self._admin.incremental_alter_configs(resources, request_timeout=self._timeout_s)
+            for resource, corrected in altered.items():
+                self._answer(corrected, about=f"topic {resource.name}")
 
-    def _answer(self, future: Future[T], *harmless: int) -> T | None:
-        """The answer, or None for an error whose code is in ``harmless``."""
+    def _answer(self, future: Future[T], *harmless: int, about: str | None = None) -> T | None:
+        """The answer, or None for an error whose code is in ``harmless``; ``about``: what it concerns."""
+        deadline = time.monotonic() + self._timeout_s + 5
         try:
-            return future.result(timeout=self._timeout_s + 5)
-        except TimeoutError as error:
-            raise EngineFailure(f"Kafka at {self._servers} does not answer") from error
+            while not futures.wait([future], timeout=_PAUSE_S).done:
+                self._admin.poll(0)  # what the client has to say is told in here
+                if self._faults.is_locked_out or time.monotonic() > deadline:
+                    raise EngineFailure(self._faults.sentence())
+            return future.result()
         except KafkaException as error:
             reason = error.args[0]
             if reason.code() in harmless:
                 return None
-            if reason.code() < 0 or reason.code() in _PASSING:
-                raise EngineFailure(f"Kafka at {self._servers} does not answer: {reason.str()}") from error
+            if reason.code() < 0 or reason.code() in _PASSING or is_denied(reason):
+                raise EngineFailure(self._faults.sentence(reason, about)) from error
             raise TopicsError(f"Kafka at {self._servers} refuses: {reason.str()}") from error
 
     def _applied(self, layouts: Sequence[TopicLayout]) -> bool:

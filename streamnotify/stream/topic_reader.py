@@ -11,11 +11,13 @@ from types import TracebackType
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streamnotify.errors import EngineFailure, TopicsError
-from streamnotify.stream.security import KafkaSecurity
+from streamnotify.stream.client_faults import ClientFaults, is_denied
+from streamnotify.wire.kafka_security import KafkaSecurity
 
 logger = logging.getLogger(__name__)
 
 _PAUSE_S = 0.1  # before asking again for what the cluster does not know yet
+_FETCH_WAIT_MS = 50  # with librdkafka's 500 every look to the end of a topic takes half a second more
 
 
 class TopicReader:
@@ -46,7 +48,9 @@ class TopicReader:
         since: datetime | None = None,
         among: Callable[[int], Collection[int]] = range,
     ) -> None:
+        security = security or KafkaSecurity()
         self._servers = bootstrap_servers
+        self._faults = ClientFaults(bootstrap_servers, security)
         self._timeout_s = timeout.total_seconds()
         self._consumer = Consumer(
             {
@@ -54,9 +58,11 @@ class TopicReader:
                 "group.id": "streamnotify-reader",  # demanded by the client; nothing is ever committed
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                **(security or KafkaSecurity()).for_librdkafka(),
+                "fetch.wait.max.ms": _FETCH_WAIT_MS,
+                "error_cb": self._faults,
+                **security.for_librdkafka(),
             },
-            logger=logger,
+            logger=self._faults,
         )
         self._partitions = [
             TopicPartition(topic, partition, self._end_of(topic, partition) if only_new else OFFSET_BEGINNING)
@@ -80,7 +86,7 @@ class TopicReader:
         left = {(each.topic, each.partition) for each in self._partitions}
         deadline = time.monotonic() + self._timeout_s
         while left:
-            message = self._consumer.poll(max(0.0, deadline - time.monotonic()))
+            message = self._poll(max(0.0, deadline - time.monotonic()))
             if message is None:
                 raise EngineFailure(f"Kafka at {self._servers} stopped answering")
             deadline = time.monotonic() + self._timeout_s
@@ -90,13 +96,13 @@ class TopicReader:
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - the name librdkafka gives it
                 left.discard((message.topic(), message.partition()))
             else:
-                raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.str()}")
+                raise EngineFailure(self._faults.sentence(error, f"topic {message.topic()}"))
 
     def next(self, within: timedelta) -> Message | None:
         """The next record, waited for so long; None if none has come."""
         deadline = time.monotonic() + within.total_seconds()
         while (left := deadline - time.monotonic()) > 0:
-            message = self._consumer.poll(left)
+            message = self._poll(left)
             if message is not None and message.error() is None:
                 return message
         return None
@@ -106,9 +112,18 @@ class TopicReader:
         if (topic, partition) not in {(each.topic, each.partition) for each in self._partitions}:
             return None
         self._consumer.assign([TopicPartition(topic, partition, offset)])
-        message = self._consumer.poll(self._timeout_s)
+        message = self._poll(self._timeout_s)
         found = message is not None and message.error() is None and message.offset() == offset
         return message if found else None
+
+    def _poll(self, seconds: float) -> Message | None:
+        """A record or an error. We belong to no group, so it does not matter if the one we name is not allowed us."""
+        deadline = time.monotonic() + seconds
+        while True:
+            message = self._consumer.poll(max(0.0, deadline - time.monotonic()))
+            error = None if message is None else message.error()
+            if error is None or error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
+                return message
 
     def _end_of(self, topic: str, partition: int) -> int:
         """Asked for now: librdkafka's own "end" is looked up only when it first fetches."""
@@ -119,7 +134,7 @@ class TopicReader:
                 return end
             except KafkaException as error:  # also while a partition is without a leader: just created, or moving
                 if time.monotonic() > deadline:
-                    raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
+                    raise self._failure(error) from error
                 time.sleep(_PAUSE_S)
 
     def _from(self, since: datetime) -> list[TopicPartition]:
@@ -129,18 +144,24 @@ class TopicReader:
         try:
             found = self._consumer.offsets_for_times(asked, timeout=self._timeout_s)
         except KafkaException as error:
-            raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
+            raise self._failure(error) from error
         refused = next((each.error for each in found if each.error is not None), None)
         if refused is not None:
-            raise EngineFailure(f"Kafka at {self._servers} does not answer: {refused.str()}")
+            raise EngineFailure(self._faults.sentence(refused))
         return found
+
+    def _failure(self, error: KafkaException) -> EngineFailure:
+        self._consumer.poll(0)  # what the client has to say is told in here
+        return EngineFailure(self._faults.sentence(error.args[0]))
 
     def _partitions_of(self, topic: str) -> int:
         """How many the topic has."""
         try:
             found = self._consumer.list_topics(topic, timeout=self._timeout_s).topics[topic]
         except KafkaException as error:
-            raise EngineFailure(f"Kafka at {self._servers} does not answer: {error.args[0].str()}") from error
+            raise self._failure(error) from error
+        if found.error is not None and is_denied(found.error):
+            raise EngineFailure(self._faults.sentence(found.error, f"topic {topic}"))
         if found.error is not None:
             raise TopicsError(f"Topic {topic}: {found.error.str()}. Run: streamnotify topics apply")
         return len(found.partitions)

@@ -14,8 +14,9 @@ from email_validator import EmailNotValidError
 
 from streamnotify.domain.feedback import BounceType, FeedbackEvent, enhanced_status
 from streamnotify.errors import StreamnotifyError
+from streamnotify.wire.addresses import ascii_address
 from streamnotify.wire.feedback import NotificationFeedback, notification_of
-from streamnotify.wire.fields import NAME_LENGTH, TEXT_LENGTH, ascii_address
+from streamnotify.wire.fields import NAME_LENGTH, TEXT_LENGTH
 
 MAX_BYTES = 2 * 1024 * 1024
 MOST_RECIPIENTS = 1000

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Iterable
 from datetime import datetime
-from functools import lru_cache
 from typing import Annotated, Any
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from streamnotify.wire.addresses import ascii_address
+
 NAME_LENGTH = 255  # characters, of names and ids
 TEXT_LENGTH = 4096  # characters, of other strings
-
-# Domains that exist beside one's own relay only. email-validator refuses them, so it is shown a longer one.
-_LOCAL_DOMAIN = re.compile(r"[@.](local|localhost)$", re.IGNORECASE)
-_STAND_IN = ".example.com"
 
 
 class _Identifier:
@@ -76,18 +72,6 @@ def _address(email: str) -> str:
         return ascii_address(email)
     except EmailNotValidError as error:
         raise PydanticCustomError("address", "no e-mail address: {why}", {"why": str(error)}) from None
-
-
-@lru_cache(maxsize=65536)
-def ascii_address(email: str) -> str:
-    """``email`` normalised, its domain in ASCII; no DNS is asked.
-
-    Raises:
-        EmailNotValidError: if it is no address one could write to.
-    """
-    local_suffix = _STAND_IN if _LOCAL_DOMAIN.search(email) else ""
-    valid = validate_email(email + local_suffix, check_deliverability=False, test_environment=True)
-    return (valid.ascii_email or f"{valid.local_part}@{valid.ascii_domain}").removesuffix(local_suffix)
 
 
 RequiredId = Annotated[str, _Identifier(1)]

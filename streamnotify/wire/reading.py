@@ -24,6 +24,7 @@ _SHOWN = 64  # of a wrong value: characters, or digits
 
 # Where JSON was broken off, and the words that are written so in it, as people know them from elsewhere.
 _PLACE = re.compile(r"at line (\d+) column (\d+)$")
+_LEVEL = re.compile(r"[.\[]")  # where a path goes one level down
 _WORD = re.compile(rb"\W?(\w+)")
 _WORDS = {"null": "null", "none": "null", "true": "true", "false": "false"}
 
@@ -40,14 +41,16 @@ def read_json(model: type[M], value: bytes | None, what: str, *, one: str = "rec
     Raises:
         BadRecord: naming the first field that is wrong, if ``value`` is not one JSON object that fits the model.
     """
-    if not value:
-        raise BadRecord(f"the record is empty; {what} is one JSON object")
-    if len(value) > MAX_RECORD_BYTES:
-        raise BadRecord(f"the record has {len(value)} bytes; at most {MAX_RECORD_BYTES} are allowed")
-    try:
-        return model.model_validate_json(value)
-    except ValidationError as error:
-        raise _bad_record(model, value, error, what, one) from None
+    read = _read(model, value, what, one)
+    if isinstance(read, list):
+        raise read[0]
+    return read
+
+
+def problems(model: type[BaseModel], value: bytes | None, what: str, *, one: str = "record") -> list[BadRecord]:
+    """Everything that keeps ``value`` from being ``model``, one for each field; the arguments of :func:`read_json`."""
+    read = _read(model, value, what, one)
+    return read if isinstance(read, list) else []
 
 
 def reason_of(error: ErrorDetails) -> str:
@@ -61,22 +64,37 @@ def reason_of(error: ErrorDetails) -> str:
     return f"true or false is allowed, not {given}" if is_short else "true or false is allowed"
 
 
-def _bad_record(model: type[BaseModel], value: bytes, error: ValidationError, what: str, one: str) -> BadRecord:
-    # Of the branches of a union the one that got furthest is what the writer meant.
+def _read(model: type[M], value: bytes | None, what: str, one: str) -> M | list[BadRecord]:
+    if not value:
+        return [BadRecord(f"the record is empty; {what} is one JSON object")]
+    if len(value) > MAX_RECORD_BYTES:
+        return [BadRecord(f"the record has {len(value)} bytes; at most {MAX_RECORD_BYTES} are allowed")]
+    try:
+        return model.model_validate_json(value)
+    except ValidationError as error:
+        return _problems(model, value, error, what, one)
+
+
+def _problems(model: type[BaseModel], value: bytes, error: ValidationError, what: str, one: str) -> list[BadRecord]:
     errors = error.errors(include_url=False, include_context=False)
-    first = errors[0]
-    branches = [other for other in errors if other["loc"][:1] == first["loc"][:1]]
-    worst = max(branches, key=lambda branch: len(branch["loc"]))
-    if worst["type"] == "json_invalid":
-        return BadRecord(_why_no_json(value, worst["msg"], one))
-    if not worst["loc"]:
-        return BadRecord(f"{what} is one JSON object, with fields by name")
+    if errors[0]["type"] == "json_invalid":
+        return [BadRecord(_why_no_json(value, errors[0]["msg"], one))]
+    if not errors[0]["loc"]:
+        return [BadRecord(f"{what} is one JSON object, with fields by name")]
     given = from_json(value)
-    field = _path(worst, given)
-    if worst["type"] == "missing":
+    by_field: dict[str, list[ErrorDetails]] = {}
+    for each in errors:
+        by_field.setdefault(_path(each, given), []).append(each)
+    # Of the branches of a union the one that got furthest is what the writer meant.
+    parents = {path[: end.start()] for path in by_field for end in _LEVEL.finditer(path)}
+    fields = [path for path in by_field if path not in parents]
+    return [_problem(model, given, field, by_field[field]) for field in fields]
+
+
+def _problem(model: type[BaseModel], given: Any, field: str, branches: list[ErrorDetails]) -> BadRecord:
+    if branches[0]["type"] == "missing":
         return BadRecord(f"required field missing{_hint(model, given, field)}", field)
-    same = [reason_of(branch) for branch in branches if _path(branch, given) == field]
-    return BadRecord("; or: ".join(dict.fromkeys(same)), field)
+    return BadRecord("; or: ".join(dict.fromkeys(map(reason_of, branches))), field)
 
 
 def _why_no_json(value: bytes, message: str, one: str) -> str:

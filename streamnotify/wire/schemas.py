@@ -1,4 +1,4 @@
-"""The JSON Schemas in ``schemas/``, generated from the models of the public topics.
+"""The files in ``schemas/``: a JSON Schema per public topic, generated from the models, and the AsyncAPI document.
 
 ``python -m streamnotify.wire.schemas [DIRECTORY]`` writes them (default: ``schemas``).
 """
@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
+from streamnotify.wire import asyncapi
+from streamnotify.wire.examples import EXAMPLES
 from streamnotify.wire.feedback import NotificationFeedback
 from streamnotify.wire.monitor_config import MonitorConfig
 from streamnotify.wire.monitor_result import MonitorResult
@@ -33,14 +36,24 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schema_text(topic: str) -> str:
     """The JSON Schema of a topic's records, as its file holds it."""
-    return json.dumps({"$schema": _DIALECT} | MODELS[topic].model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+    examples = [each.value for each in EXAMPLES[topic]]
+    return _text({"$schema": _DIALECT} | MODELS[topic].model_json_schema() | {"examples": examples})
+
+
+def texts() -> dict[str, str]:
+    """What every file holds, by its name."""
+    return {f"{topic}.json": schema_text(topic) for topic in MODELS} | {asyncapi.FILE: _text(asyncapi.document())}
 
 
 def write(directory: Path) -> None:
-    """Write every schema into ``directory``, which is made if it is not there."""
+    """Write every file into ``directory``, which is made if it is not there."""
     directory.mkdir(parents=True, exist_ok=True)
-    for topic in MODELS:
-        (directory / f"{topic}.json").write_text(schema_text(topic), encoding="utf-8")
+    for name, text in texts().items():
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+def _text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from streamnotify.wire.fields import Address, AnyCase, Count, Instant, Name, Opt
 from streamnotify.wire.reading import read_json
 
 MOST_OUTCOMES = 10  # in `on`; there are three, but saying one twice does no harm
+OUTPUT_LENGTH = 10_000  # characters, of a command's output
 
 # Types are checked, not converted; unknown fields are kept only to find misspelt ones among them.
 _OPEN = ConfigDict(strict=True, extra="allow", frozen=True)
@@ -129,6 +130,15 @@ class TaskEvent(BaseModel):
     source: Name | None = Field(default=None, description="The producing application and environment.")
     producer: Producer | None = None
     progress: Progress | None = None
+    schedule: Name | None = Field(default=None, description="The entry of beat or cron that started it.")
+    redelivered: bool | None = Field(default=None, description="true: the broker delivered the task once more.")
+    expected: bool | None = Field(
+        default=None, description="true: the failure is one the task declares, as with Celery's Task.throws."
+    )
+    exit_code: int | None = Field(default=None, description="Of a command.")
+    output_tail: Annotated[str, Field(max_length=OUTPUT_LENGTH)] | None = Field(
+        default=None, description="The end of a command's output."
+    )
 
 
 def parse(value: bytes | None) -> TaskEvent:

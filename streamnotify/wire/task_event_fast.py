@@ -14,9 +14,10 @@ import msgspec
 from pydantic_core import from_json
 
 from streamnotify.domain.status import Status
-from streamnotify.wire.fields import NAME_LENGTH, TEXT_LENGTH, ascii_address
+from streamnotify.wire.addresses import ascii_address
+from streamnotify.wire.fields import NAME_LENGTH, TEXT_LENGTH
 from streamnotify.wire.reading import MAX_RECORD_BYTES
-from streamnotify.wire.task_event import MOST_OUTCOMES, MailOn
+from streamnotify.wire.task_event import MOST_OUTCOMES, OUTPUT_LENGTH, MailOn
 
 _Id = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)] | int
 _Name = Annotated[str, msgspec.Meta(max_length=NAME_LENGTH)]
@@ -109,6 +110,11 @@ class FastTaskEvent(msgspec.Struct, forbid_unknown_fields=True):
     source: _Name | None = None
     producer: FastProducer | None = None
     progress: FastProgress | None = None
+    schedule: _Name | None = None
+    redelivered: bool | None = None
+    expected: bool | None = None
+    exit_code: int | None = None
+    output_tail: Annotated[str, msgspec.Meta(max_length=OUTPUT_LENGTH)] | None = None
 
     @property
     def result(self) -> Any:

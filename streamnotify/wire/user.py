@@ -12,7 +12,8 @@ from streamnotify.domain.preferences import Preferences as DomainPreferences
 from streamnotify.domain.preferences import Profile
 from streamnotify.domain.recipients import ORGANIZATION
 from streamnotify.errors import BadRecord
-from streamnotify.wire.fields import NAME_LENGTH, Name, OptionalId, RequiredId, Text, ascii_address
+from streamnotify.wire.addresses import ascii_address
+from streamnotify.wire.fields import NAME_LENGTH, Name, OptionalId, RequiredId, Text
 from streamnotify.wire.reading import read_json
 from streamnotify.wire.timezones import known_timezone
 from streamnotify.wire.user_preferences import Preferences, preferences_in

@@ -160,6 +160,11 @@ def test_where_nobody_can_be_told_the_result_has_the_error(ask: Asking) -> None:
 def test_a_name_that_nothing_has_is_refused(ask: Asking) -> None:
     result = ask("monitor", "run", "Nobody")
     assert (result.exit_code, result.output) == (2, "Error: there is no monitor Nobody, and no such file\n")
+    ask.product.monitor(
+        "Watch the nightly import", {"nightly-import": {"expected_statuses": ["Completed"]}}, crontab="5 0 * * *"
+    )
+    misspelt = ask("monitor", "run", "Watch the nightly imprt")
+    assert misspelt.output.endswith("no such file; did you mean Watch the nightly import?\n")
 
 
 def test_the_list_shows_how_each_task_stands(ask: Asking) -> None:

@@ -23,7 +23,7 @@ from streamnotify.devtools.kafka.console import Console, java_properties
 from streamnotify.devtools.kafka.data_dir import DataDir
 from streamnotify.devtools.kafka.download import KAFKA_VERSION, Distribution, default_distribution, pinned_jars
 from streamnotify.devtools.kafka.readiness import is_ready
-from streamnotify.stream.security import KafkaSecurity
+from streamnotify.wire.kafka_security import KafkaSecurity
 from tests.conftest import OwnKafka
 
 EVENT = '{"task_name": "nightly-report", "status": "Completed"}'

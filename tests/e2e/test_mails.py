@@ -14,6 +14,7 @@ import pytest
 
 from streamnotify.devtools.kafka import EmbeddedKafka
 from tests.e2e.product import MailServer, Product, a_running_product, parsed, text_of
+from tests.worker_processes import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,26 @@ def test_a_failure_shows_the_message_and_nothing_more_of_the_error(
     assert 1900 < text.count("disk") * len("disk  full ") < 2010
     assert "\x1b" not in text
     assert "SECRET" not in mail.as_string()
+
+
+def test_a_failing_job_of_cron_is_one_mail_and_a_good_one_none(
+    product: Product, shared_mail_server: MailServer, tmp_path: Path
+) -> None:
+    job = tmp_path / "import.sh"
+    job.write_text("#!/bin/sh\necho importing\nexit $1\n")
+    job.chmod(0o755)
+    run = f"{sys.executable} -m streamnotify run --task cron-import --email cron@example.com --on failure"
+    # As cron does it: hardly an environment, and nobody there.
+    env = {name: product.env[name] for name in ("KAFKA_BOOTSTRAP_SERVERS", "STREAMNOTIFY_TOPIC_PREFIX")}
+    env |= {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    for task_id, code in (("night-1", 0), ("night-2", 3)):
+        line = ["sh", "-c", f"{run} --id {task_id} -- {job} {code}"]
+        done = subprocess.run(line, env=env, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (code, b"importing\n", b"")
+    wait_for_step(product, "night-2", "sent")
+    [mail] = shared_mail_server.mails_to("cron@example.com")
+    assert mail["Subject"] == "Task Completed: cron-import - Failed"
+    assert "exit code 3" in text_of(mail)
 
 
 def test_only_what_was_asked_for_is_mailed(product: Product, shared_mail_server: MailServer) -> None:

@@ -82,8 +82,8 @@ def run_with_kills(
 
 
 def test_kill_9_under_load_loses_no_state_and_no_mail(product: Product, mail_server: MailServer) -> None:
-    """Two workers, 60,000 events of 15,000 runs, 400 of them mailing; two kills, one lost directory."""
-    run_with_kills(product, mail_server, runs=15_000, mailing=400, kills=2, lost=1, per_second=2500, seed=1)
+    """Two workers, 36,000 events of 9,000 runs, 300 of them mailing; two kills, one lost directory."""
+    run_with_kills(product, mail_server, runs=9_000, mailing=300, kills=2, lost=1, per_second=2500, seed=1)
 
 
 @pytest.mark.soak

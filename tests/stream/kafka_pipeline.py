@@ -114,13 +114,19 @@ class KafkaPipeline(WorkerProcesses):
     def records(self, topic: str) -> Iterator[Message]:
         """Everything on a topic, by its full name."""
         consumer = Consumer(
-            {"bootstrap.servers": self.bootstrap_servers, "group.id": f"{self.name}-look", "enable.partition.eof": True}
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": f"{self.name}-look",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 50,  # so long the end of a partition takes; half a second by default
+            }
         )
         consumer.assign([TopicPartition(topic, number, 0) for number in range(self.partitions)])
         ended = 0
         try:
             while ended < self.partitions:
-                message = consumer.poll(10)
+                message = consumer.poll(30)
                 assert message is not None, f"{topic} cannot be read"
                 if message.error():
                     ended += 1
@@ -164,7 +170,7 @@ class KafkaPipeline(WorkerProcesses):
             for rows in self.rows_of_each(station)
         ]
 
-    def wait_until_counted(self, seconds: float = 90) -> None:
+    def wait_until_counted(self, seconds: float = 180) -> None:
         """Wait until the summer has counted everything expected, then compare both stations exactly."""
         total = sum(self.expected.values())
         self.wait_for(lambda: sum(self.counts("summer").values()) >= total, seconds, pause=0.5)

@@ -18,12 +18,14 @@ from faust.types import TP
 
 from streamnotify.stream import store
 from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.consumer import OrderedCommitConsumer
 from streamnotify.stream.engine import Engine
 from streamnotify.stream.fence import Fence
+from streamnotify.stream.lanes import Lanes
 from streamnotify.stream.takeover import Takeover
 from tests.stream import pipeline
 
-heard: dict[str, Any] = {"steps": [], "heartbeats": 0, "opened": [], "caches": set()}
+heard: dict[str, Any] = {"steps": [], "subscriptions": [], "heartbeats": 0, "opened": [], "caches": set()}
 
 
 def listen(owner: Any, name: str, note: Any) -> None:
@@ -40,7 +42,9 @@ def listen(owner: Any, name: str, note: Any) -> None:
 def listen_to_the_recovery() -> None:
     """The order of steps between an assignment and the first record."""
     steps: list[str] = heard["steps"]
+    listen(OrderedCommitConsumer, "subscribe", lambda topics: heard["subscriptions"].append(sorted(topics)))
     listen(Takeover, "run", lambda *args: steps.append("take over"))
+    listen(Takeover, "run", lambda consumer, _: heard.update(fetched_meanwhile=fetched(consumer)))
     listen(Recovery, "_build_highwaters", lambda *args: steps.append(f"build highwaters {args[3]}"))
     listen(Recovery, "_build_offsets", lambda *args: steps.append(f"build offsets {args[3]}"))
     listen(Recovery, "_seek_offsets", lambda *args: steps.append(f"seek offsets {args[3]}"))
@@ -64,6 +68,23 @@ def listen_to_the_recovery() -> None:
     Fence.stamp = stamped  # type: ignore[method-assign, assignment]
 
 
+def fetched(consumer: Any) -> list[str]:
+    """The topics of the partitions that aiokafka fetches now."""
+    assignment = consumer._thread._ensure_consumer()._subscription.subscription.assignment
+    return sorted(tp.topic for tp in assignment.tps if not assignment.state_value(tp).paused)
+
+
+def let_the_stations_read_late() -> None:
+    """Long after Faust has started its tables, as on a slow machine."""
+    run = Lanes.run
+
+    async def late(self: Lanes, stream: Any) -> None:
+        await asyncio.sleep(0.5)
+        await run(self, stream)
+
+    Lanes.run = late  # type: ignore[method-assign]
+
+
 def listen_to_the_store() -> None:
     """Which databases are opened, and with whose options."""
     open_ = store.SharedOptions.open
@@ -83,12 +104,14 @@ def look_at(engine: Engine) -> dict[str, Any]:
     assignment = client._subscription.subscription.assignment
     tables = {partition.station.name: cast(Any, partition.store)._data for partition in engine.ownership}
     return {
+        "app": engine.app.conf.id,
         "consumer": type(consumer).__name__,
         "thread": type(consumer._thread).__name__,
+        "tables": type(engine.app.tables).__name__,
         "isolation": client._isolation_level,
         "fetch_wait_ms": client._fetch_max_wait_ms,
         "paused": sorted(tp.topic for tp in assignment.tps if assignment.state_value(tp).paused),
-        "flowing": sorted(tp.topic for tp in assignment.tps if not assignment.state_value(tp).paused),
+        "flowing": fetched(consumer),
         "hooked": [client._coordinator._do_heartbeat.__name__, client._fetcher._proc_fetch_request.__name__],
         "databases": {name: sorted(data._dbs) for name, data in tables.items()},
         "offsets_agree": all(
@@ -129,7 +152,7 @@ def main() -> None:
     told = json.loads(sys.argv[1])
     listen_to_the_recovery()
     listen_to_the_store()
-
+    let_the_stations_read_late()
     config = EngineConfig(
         bootstrap_servers=told["bootstrap_servers"],
         app_id=told["app_id"],

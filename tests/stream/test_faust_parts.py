@@ -93,6 +93,24 @@ def test_changelogs_are_really_paused_and_sources_flow(heard: dict[str, Any]) ->
     assert len(heard["flowing"]) == 6
 
 
+def test_every_topic_is_subscribed_to_at_once(heard: dict[str, Any]) -> None:
+    """Also by stations that read late: without the pause of ``TableManager.on_start``, as agents bring their topics."""
+    assert heard["tables"] == "PromptTables"
+    [topics] = heard["subscriptions"]
+    assert [topic.removeprefix(heard["app"]) for topic in topics] == [
+        "-counter-changelog",
+        "-counts",
+        "-summer-changelog",
+        "-sums",
+        ".numbers",
+    ]
+
+
+def test_nothing_is_fetched_during_a_takeover(heard: dict[str, Any]) -> None:
+    """``ConsumerThread.on_partitions_assigned``: what is asked meanwhile would wait for each fetch (0.5 s)."""
+    assert heard["fetched_meanwhile"] == []
+
+
 def test_the_consumer_reads_committed_records_and_asks_often(heard: dict[str, Any]) -> None:
     """``_isolation_level`` (that it works: test_faust_traps.py) and ``_fetch_max_wait_ms``."""
     assert (heard["isolation"], heard["fetch_wait_ms"]) == ("read_committed", 500)

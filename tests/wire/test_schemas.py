@@ -13,7 +13,7 @@ import pytest
 from streamnotify.domain.preferences import Preferences
 from streamnotify.errors import BadRecord
 from streamnotify.wire import monitor_config, user, user_preferences
-from streamnotify.wire.schemas import MODELS, schema_text, write
+from streamnotify.wire.schemas import MODELS, schema_text, texts, write
 from streamnotify.wire.task_event import parse
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -27,9 +27,11 @@ def test_the_files_are_what_the_models_generate(topic: str) -> None:
     assert (SCHEMAS / f"{topic}.json").read_text(encoding="utf-8") == schema_text(topic)
 
 
-def test_writing_makes_one_file_per_topic(tmp_path: Path) -> None:
+def test_writing_makes_every_file(tmp_path: Path) -> None:
     write(tmp_path / "new")
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(f"{topic}.json" for topic in MODELS)
+    made = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "new").iterdir()}
+    assert made == texts()
+    assert set(made) == {f"{topic}.json" for topic in MODELS} | {"asyncapi.json"}
 
 
 @pytest.mark.parametrize("topic", MODELS)

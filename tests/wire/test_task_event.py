@@ -10,7 +10,7 @@ import pytest
 
 from streamnotify.domain.status import Status
 from streamnotify.errors import BadRecord
-from streamnotify.wire.fields import ascii_address
+from streamnotify.wire.addresses import ascii_address
 from streamnotify.wire.task_event import NotifyOptions, TaskEvent, parse
 
 SMALLEST = {"task_name": "nightly-report", "status": "Completed"}

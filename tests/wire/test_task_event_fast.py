@@ -74,9 +74,11 @@ SCALARS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("task_id", "event_id", "organization_id", "user_id"), IDS),
     **dict.fromkeys(INSTANT_FIELDS, INSTANTS),
     **dict.fromkeys(("attempt", "max_attempts"), st.sampled_from([1, 2, 2**31 - 1, 2**31])),
-    **dict.fromkeys(("final", "interrupted"), st.booleans()),
+    **dict.fromkeys(("final", "interrupted", "redelivered", "expected"), st.booleans()),
     **dict.fromkeys(("duration_s", "redelivery_s"), st.floats() | st.integers(-1, 100)),
-    **dict.fromkeys(("display_name", "source"), TEXTS),
+    **dict.fromkeys(("display_name", "source", "schedule"), TEXTS),
+    "exit_code": st.integers(),
+    "output_tail": TEXTS | st.sampled_from(["x" * 10_000, "é" * 10_001]),
 }
 FIELDS = st.fixed_dictionaries(
     {"task_name": IDS | ODD, "status": STATUSES | ODD},

@@ -75,7 +75,8 @@ def _row(layout: TopicLayout) -> str:
 
 
 def test_the_page_shows_the_topics_as_declared() -> None:
-    rows = [line for line in DOCS.read_text().splitlines() if line.startswith("| `")]
+    start = DOCS.read_text().partition("\n## ")[0]
+    rows = [line for line in start.splitlines() if line.startswith("| `")]
     assert rows == [_row(layout) for layout in DECLARED.values()]
 
 

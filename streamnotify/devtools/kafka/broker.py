@@ -89,7 +89,9 @@ class EmbeddedKafka:
         port: where clients connect; by default the data directory's last one, else a free one. It stays the same
             from the first start on.
         data_dir: keeps the records over a stop; by default a temporary directory, removed by ``close``.
-        overrides: broker properties that differ from ours.
+        overrides: broker properties that differ from ours, or are added.
+        listeners: ports of this machine on which it listens beside, by the names under which ``overrides`` say how;
+            ``listener.security.protocol.map`` must name them.
         detached: True lets the broker outlive this process; ``DataDir(data_dir).stop()`` ends it.
         compile_fully: True for benchmarks: a slower start, then full speed.
         heap: the most memory the broker may take for objects, as Java writes it.
@@ -104,6 +106,7 @@ class EmbeddedKafka:
         port: int | None = None,
         data_dir: Path | None = None,
         overrides: Mapping[str, str] | None = None,
+        listeners: Mapping[str, int] | None = None,
         detached: bool = False,
         compile_fully: bool = False,
         heap: str = "512m",
@@ -115,6 +118,7 @@ class EmbeddedKafka:
         self._temporary = None if data_dir else Path(tempfile.mkdtemp(prefix="streamnotify-kafka-"))
         self.data_dir = DataDir(data_dir or self._temporary or Path())
         self._overrides = dict(overrides or {})
+        self._listeners = dict(listeners or {})
         self._detached = detached
         self._compile_fully = compile_fully
         self._heap = heap
@@ -208,7 +212,7 @@ class EmbeddedKafka:
             for port in (record.port, record.controller_port):
                 if not is_free(port):
                     raise StartFailed(f"port {port} is taken by another process")
-            self.data_dir.server_properties.write_text(_properties(record, self._overrides))
+            self.data_dir.server_properties.write_text(_properties(record, self._listeners, self._overrides))
             self._format(libs)
             self.data_dir.remember(record)
             pid = self._spawn(libs, lock)
@@ -276,10 +280,11 @@ class EmbeddedKafka:
         self._process = None
 
 
-def _properties(record: BrokerRecord, overrides: Mapping[str, str]) -> str:
+def _properties(record: BrokerRecord, listeners: Mapping[str, int], overrides: Mapping[str, str]) -> str:
+    clients = ",".join(f"{name}://127.0.0.1:{port}" for name, port in {"PLAINTEXT": record.port, **listeners}.items())
     addresses = {
-        "listeners": f"PLAINTEXT://127.0.0.1:{record.port},CONTROLLER://127.0.0.1:{record.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{record.port}",
+        "listeners": f"{clients},CONTROLLER://127.0.0.1:{record.controller_port}",
+        "advertised.listeners": clients,
         # Static voters, so that the controller's port may change from one start to the next.
         "controller.quorum.voters": f"1@127.0.0.1:{record.controller_port}",
     }

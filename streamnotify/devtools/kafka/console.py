@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException
 from streamnotify.devtools.kafka.errors import EmbeddedKafkaError
 from streamnotify.devtools.kafka.java import java_command
 from streamnotify.devtools.kafka.readiness import topic_names
-from streamnotify.stream.security import KafkaSecurity
+from streamnotify.wire.kafka_security import KafkaSecurity
 from streamnotify.wire.topic_layout import DEAD_LETTER_BYTES, TopicLayout, layouts
 
 KEY_SEPARATOR = "|"  # JSON is full of the usual ones, and a TAB is hard to type

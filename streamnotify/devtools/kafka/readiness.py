@@ -8,7 +8,7 @@ import socket
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from streamnotify.stream.security import KafkaSecurity
+from streamnotify.wire.kafka_security import KafkaSecurity
 
 ANSWER_TIMEOUT_S = 5.0
 

@@ -1,0 +1,1 @@
+"""Integrations with other task systems; each calls one ``publish``."""
