@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +14,21 @@ from streamnotify.celery.mail_options import mail_options
 from streamnotify.sdk.event import ErrorInfo, TaskEvent
 
 
-def body_failure(member: Seen, error: ErrorInfo, now: datetime) -> TaskEvent | None:
-    """The event that a chord's body is stopped because ``member`` failed.
+def body_failures(member: Seen, error: ErrorInfo, now: datetime) -> Iterator[TaskEvent]:
+    """The events that a chord's body is stopped because ``member`` failed, and those of the chords around it.
 
     None if the failed task is no chord's member, or the body did not ask for it (``on_chord_error=True``). All members
     give the event one id, so it is one mail however many fail.
     """
     body = _body(member.request)
+    while body:
+        event = _body_failure(member, body, error, now)
+        if event is not None:
+            yield event
+        body = body.get("options", {}).get("chord")  # of which this chord is a member
+
+
+def _body_failure(member: Seen, body: Mapping[str, Any], error: ErrorInfo, now: datetime) -> TaskEvent | None:
     task_id = body.get("options", {}).get("task_id")
     task = member.installed.app.tasks.get(body.get("task"))
     options = mail_options(task)

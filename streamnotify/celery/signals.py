@@ -21,7 +21,7 @@ from celery.exceptions import Reject, WorkerShutdown, WorkerTerminate
 
 from streamnotify.celery import headers as task_headers
 from streamnotify.celery import schedule
-from streamnotify.celery.chords import body_failure
+from streamnotify.celery.chords import body_failures
 from streamnotify.celery.events import Kind, Seen, event_of, failure, is_expected, redelivery_s
 from streamnotify.celery.installed import Installed
 from streamnotify.celery.mail_options import is_mailed, mail_options
@@ -218,8 +218,7 @@ class Receivers:
         error = failure(exception, traceback=traceback)
         expected = is_expected(sender, exception) or None
         self._ended(seen, Kind.FAILED, error=error, expected=expected)
-        of_chord = body_failure(seen, error, _now())
-        if of_chord is not None:
+        for of_chord in body_failures(seen, error, _now()):
             self._publish(of_chord)
 
     def _internal_error(self, *, sender: Task, task_id: str, request: Any, exception: Any, **_: Any) -> None:

@@ -93,6 +93,8 @@ def _execute(command: list[str], environment: dict[str, str]) -> OSError:
     """
     name = command[0]
     refused: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    if not name:
+        return refused
     for path in [name] if "/" in name else [f"{place or '.'}/{name}" for place in os.get_exec_path(environment)]:
         error = _replaced_by(path, command, environment)
         if error.errno == errno.ENOEXEC:

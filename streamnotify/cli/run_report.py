@@ -113,7 +113,13 @@ def _settings() -> dict[str, str]:
     with suppress(ImportError):
         from dotenv import dotenv_values  # noqa: PLC0415 - an application that only publishes may not have it
 
-        settings = dotenv_values(".env")
+        try:
+            settings = dotenv_values(".env")
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # another user's, or no UTF-8; the environment may say all that is needed
+            _say(f".env is not read: {error}")
     given = {name: value for name, value in os.environ.items() if value}  # noqa: TID251 - read by PublisherConfig
     return {name: value for name, value in {**settings, **given}.items() if value}
 

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Published:
         deadline = time.monotonic() + DEADLINE_S
         while True:
             events = [event for event in self._events if event["task_id"] == task_id]
-            events.sort(key=lambda event: str(event["occurred_at"]))
+            events.sort(key=lambda event: datetime.fromisoformat(event["occurred_at"]))
             if until(events):
                 return events
             assert time.monotonic() < deadline, f"only {[told(event) for event in events]}"

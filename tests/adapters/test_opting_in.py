@@ -31,6 +31,17 @@ def test_a_misspelt_field_is_left_out_and_named(caplog: pytest.LogCaptureFixture
     assert "['emial']" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("email", "ann"), ("email", 7), ("on", "failure"), ("on", ["failed"]), ("on", [{}])]
+)
+def test_what_workers_would_refuse_is_left_out_and_named(
+    field: str, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With it every event of the run would be a dead letter, and monitors would not see the run."""
+    assert notify_of({field: value, "urgent": True}) == Notify(urgent=True)
+    assert f"notify.{field} is {value!r}" in caplog.text
+
+
 def test_an_id_is_text_and_zero_is_one() -> None:
     assert [id_in({"user_id": value}, "user_id") for value in (0, "u-1", None)] == ["0", "u-1", None]
     assert id_in({}, "user_id") is None

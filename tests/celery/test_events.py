@@ -554,6 +554,20 @@ def test_a_failed_chord_member_tells_who_waits_for_the_body(app: Celery, publish
     assert re.fullmatch(r"chord member member failed: .*division.*", str(told[0].error.message))
 
 
+def test_a_failed_member_of_a_chord_within_a_chord_tells_for_both_bodies(
+    app: Celery, publisher: RecordingPublisher
+) -> None:
+    """The outer body waits for the inner one, which will never run, whether that one asked or not."""
+    email_notification(on_chord_error=True)(app.task(lambda _: 42, name="outer"))
+    app.task(lambda _: 42, name="inner")
+    member = app.task(lambda _: 1 / 0, name="member")
+    outer = {"task": "outer", "options": {"task_id": "b2"}}
+
+    run(member, 1, chord={"task": "inner", "options": {"task_id": "b1", "chord": outer}})
+
+    assert [event.task_id for event in publisher.events if event.task_name != "member"] == ["b2"]
+
+
 def test_a_chord_body_with_headers_of_its_own_has_them_when_a_member_fails(
     app: Celery, publisher: RecordingPublisher
 ) -> None:

@@ -109,6 +109,7 @@ def test_a_run_starts_and_completes_with_everything_that_was_said_about_it(topic
         (["sh", "-c", "kill -TERM $$"], -15, {"message": "killed by SIGTERM", "cause": "signal"}),
         (["sh", "-c", "kill -40 $$"], -40, {"message": "killed by signal 40", "cause": "signal"}),
         (["no-such-command"], 127, {"message": "no-such-command: command not found", "cause": "exec"}),
+        ([""], 127, {"message": ": command not found", "cause": "exec"}),
         (["./none"], 127, {"message": "./none: No such file or directory", "cause": "exec"}),
         (["/dev/null", "x"], 126, {"message": "/dev/null: Permission denied", "cause": "exec"}),
         (["sh", "-c", "exit 127"], 127, {"message": "exit code 127"}),
@@ -178,6 +179,15 @@ def test_the_settings_of_a_dotenv_file_hold_too_but_the_command_does_not_get_the
     done = run("--task", "dotenv", "--", "sh", "-c", "echo $KAFKA_BOOTSTRAP_SERVERS", env=others, directory=tmp_path)
     assert done == Seen(0, b"\n", b"")
     assert len(topic.events("dotenv")) == 2
+
+
+def test_a_dotenv_file_that_cannot_be_read_costs_no_event(topic: Topic, unique: str, tmp_path: Path) -> None:
+    """Commands run in anybody's directory; the environment may say all that is needed."""
+    (tmp_path / ".env").write_bytes(b"NAME=\xff\n")
+    done = run("--task", unique, "--", "true", env=topic.env, directory=tmp_path)
+    assert done.returncode == 0
+    assert b"streamnotify: .env is not read: " in done.stderr
+    assert [event["status"] for event in topic.events(unique)] == ["Running", "Completed"]
 
 
 def test_without_kafka_the_command_is_run_at_once_and_its_end_goes_out_with_the_next(

@@ -39,6 +39,7 @@ class Proxy:
         self._topic = b""
         self._fault: Fault | None = None
         self._times = 0
+        self._carrying = self._after = b""
         self._late: list[bytes] = []
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
@@ -71,9 +72,17 @@ class Proxy:
         """Deliver what is in the pipe and let everything pass again."""
         self._loop.call_soon_threadsafe(self._open.set)
 
-    def break_sends(self, topic: str, fault: Fault, *, times: int = 1) -> None:
-        """Let a fault happen to the next so many produce requests that carry anything for ``topic``."""
+    def break_sends(
+        self, topic: str, fault: Fault, *, times: int = 1, carrying: bytes = b"", after: bytes = b""
+    ) -> None:
+        """Let a fault happen to the next so many produce requests that carry anything for ``topic``.
+
+        Args:
+            carrying: only to those that hold these bytes, such as a header's name.
+            after: only once a produce request, of any topic, has held these.
+        """
         self._topic, self._fault, self._times = topic.encode(), fault, times
+        self._carrying, self._after = carrying, after
 
     def deliver_late(self) -> list[dict[tuple[str, int], int]]:
         """Hand the requests kept back to the broker now; per request the error code of each topic partition."""
@@ -157,7 +166,11 @@ class Proxy:
                 await writer.drain()
 
     def _breaks(self, frame: bytes) -> bool:
-        if self._times <= 0 or not _sends_to(frame, self._topic):
+        if self._after:
+            if _is_produce(frame) and self._after in frame:
+                self._after = b""
+            return False
+        if self._times <= 0 or not _sends_to(frame, self._topic) or self._carrying not in frame:
             return False
         self._times -= 1
         return True
@@ -168,9 +181,12 @@ async def _frame(reader: asyncio.StreamReader) -> bytes:
     return header + await reader.readexactly(struct.unpack(">i", header)[0])
 
 
+def _is_produce(frame: bytes) -> bool:
+    return bool(struct.unpack_from(">h", frame, HEADER)[0] == PRODUCE)
+
+
 def _sends_to(frame: bytes, topic: bytes) -> bool:
-    is_produce = struct.unpack_from(">h", frame, HEADER)[0] == PRODUCE
-    return is_produce and struct.pack(">h", len(topic)) + topic in frame
+    return _is_produce(frame) and struct.pack(">h", len(topic)) + topic in frame
 
 
 def _produce_errors(answer: bytes) -> dict[tuple[str, int], int]:

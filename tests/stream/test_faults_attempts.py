@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from streamnotify.stream.processor import RESULT
 from tests.records import headers_of
 from tests.stream import pipeline
 from tests.stream.kafka_pipeline import KafkaPipeline
@@ -121,9 +122,10 @@ def test_a_result_that_was_sent_before_the_worker_died_is_taken_and_the_attempt_
                 deployment.put(key, attempt=True)
             deployment.flush()
             deployment.wait_for(lambda: set(attempts.keys("begin")) == set(keys), pause=0.1)
-            proxy.break_sends(f"{deployment.name}-counter-changelog", Fault.NOT_SENT, times=EVERY)
+            changelog = f"{deployment.name}-counter-changelog"
+            proxy.break_sends(changelog, Fault.NOT_SENT, times=EVERY, after=RESULT.encode())
             deployment.wait_for(lambda: workers.failures[1] > 0, pause=0.1)
-            proxy.break_sends(f"{deployment.name}-counter-changelog", Fault.NOT_SENT, times=0)
+            proxy.break_sends(changelog, Fault.NOT_SENT, times=0)
             assert_each_ended_once(deployment, keys)
     assert sorted(attempts.keys("begin")) == keys
 
@@ -140,8 +142,8 @@ def test_a_result_that_lies_there_twice_is_taken_once(
             deployment.put(key, attempt=True)
         deployment.flush()
         deployment.wait_for(lambda: set(attempts.keys("begin")) == set(keys), pause=0.05)
-        proxy.break_sends(f"{deployment.name}-counts", Fault.NO_ANSWER, times=2)
+        proxy.break_sends(f"{deployment.name}-counts", Fault.NO_ANSWER, times=2, carrying=RESULT.encode())
         assert_each_ended_once(deployment, keys)
-    sent = [record for record in deployment.records(f"{deployment.name}-counts") if "sn-result" in headers_of(record)]
+    sent = [record for record in deployment.records(f"{deployment.name}-counts") if RESULT in headers_of(record)]
     assert len(sent) > len(keys)
     assert performed(deployment) == dict.fromkeys(keys, 1)
