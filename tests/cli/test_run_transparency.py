@@ -187,16 +187,19 @@ exec grep -E '^(Umask|NSpgid|NSsid|Cap|NoNewPrivs|Seccomp)' /proc/self/status
 
 @pytest.mark.parametrize("what", inheritances())
 def test_the_command_inherits_what_it_would_without_us(env: dict[str, str], tmp_path: Path, what: str) -> None:
+    pipe = os.pipe()  # such as make's jobserver; the same for both, since its numbers are compared
+
     def status(before: tuple[str, ...], name: str) -> str:
-        read, write = os.pipe()  # such as make's jobserver
         command = ["sh", "-c", _STATUS, "sh", str(tmp_path / name)]
-        options: dict[str, Any] = {"preexec_fn": inheritances()[what], "process_group": None, "pass_fds": [read, write]}
+        options: dict[str, Any] = {"preexec_fn": inheritances()[what], "process_group": None, "pass_fds": pipe}
         assert seen(before, command, env, cwd=tmp_path, **options).returncode == 0
-        os.close(read)
-        os.close(write)
         return (tmp_path / name).read_text()
 
-    assert status(WRAPPED, "wrapped") == status(ALONE, "alone")
+    try:
+        assert status(WRAPPED, "wrapped") == status(ALONE, "alone")
+    finally:
+        for end in pipe:
+            os.close(end)
 
 
 @pytest.mark.parametrize(
