@@ -68,9 +68,17 @@ class Published:
                 task_event.parse(message.value())  # it is one that the service takes
                 self._events.append(json.loads(message.value() or b""))
 
-    def to_the_end(self, task_id: str) -> list[Event]:
-        """All events of a run, once its last one is there."""
-        return self.of(task_id, until=is_over)
+    def to_the_end(self, task_id: str, *, with_pending: bool = False) -> list[Event]:
+        """All events of a run, once its last one is there.
+
+        Args:
+            with_pending: and the first, too, which another process publishes: it may be the slower one.
+        """
+
+        def told(events: list[Event]) -> bool:
+            return is_over(events) and (not with_pending or any(event["status"] == "Pending" for event in events))
+
+        return self.of(task_id, until=told)
 
 
 def is_over(events: list[Event]) -> bool:

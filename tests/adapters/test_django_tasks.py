@@ -52,7 +52,7 @@ def enqueue(request: pytest.FixtureRequest, tasks: ModuleType) -> Callable[..., 
 def test_a_task_that_succeeds_is_told_from_start_to_end(enqueue: Callable[..., str], published: Published) -> None:
     """With its progress, its times, its tenant, and what of its result a mail may use."""
     task_id = enqueue("succeed", 0.2, organization_id="org-a", user_id=42)
-    pending, running, progress, completed = published.to_the_end(task_id)
+    pending, running, progress, completed = published.to_the_end(task_id, with_pending=True)
     assert told(pending) == {
         "task_name": f"{SITE}.tasks.succeed",
         "status": "Pending",
@@ -104,7 +104,7 @@ def test_arguments_that_do_not_fit_are_told_as_the_failure_they_are(
 def test_a_task_that_ran_another_is_itself_again(tasks: ModuleType, published: Published) -> None:
     """Its progress is not the other's."""
     task_id = str(tasks.call_another.using(backend="immediate").enqueue().id)
-    assert [event["status"] for event in published.to_the_end(task_id)] == [
+    assert [event["status"] for event in published.to_the_end(task_id, with_pending=True)] == [
         "Pending",
         "Running",
         "Running",

@@ -52,7 +52,7 @@ def steps(events: list[dict[str, Any]]) -> list[tuple[str, int, bool | None]]:
 def test_a_message_that_succeeds_is_told_from_start_to_end(send: Send, published: Published) -> None:
     """With its progress, its times, its tenant, and what of its result a mail may use."""
     message_id = send("succeed", 0.2, organization_id=7, user_id="u-1", notify={"template": "nightly"})
-    pending, running, progress, completed = published.to_the_end(message_id)
+    pending, running, progress, completed = published.to_the_end(message_id, with_pending=True)
     assert told(pending) == {"task_name": "succeed", "status": "Pending", "attempt": 1, **WHOM}
     assert told(running) == {**told(pending), "status": "Running", "max_attempts": 1}
     assert progress["progress"] == {"percent": 50.0, "text": "half of it"}
@@ -69,7 +69,7 @@ def test_an_actor_says_whom_to_tell_where_the_message_does_not(send: Send, publi
 
 def test_an_actor_on_the_event_loop_knows_which_run_it_is(send: Send, published: Published) -> None:
     """And is silent, as it has said nothing about notify."""
-    events = published.to_the_end(send("succeed_later"))
+    events = published.to_the_end(send("succeed_later"), with_pending=True)
     assert [event["status"] for event in events] == ["Pending", "Running", "Running", "Completed"]
     assert not any("notify" in event for event in events)
 
@@ -83,7 +83,7 @@ def test_a_failure_is_final_if_there_is_no_retry(send: Send, published: Publishe
 
 def test_a_failure_that_is_retried_is_not_final(send: Send, published: Published, tmp_path: Path) -> None:
     """Nobody is told that it failed if the retry succeeds."""
-    events = published.to_the_end(send("fail_at_first", str(tmp_path / "seen"), max_retries=2))
+    events = published.to_the_end(send("fail_at_first", str(tmp_path / "seen"), max_retries=2), with_pending=True)
     assert set(steps(events)) == {
         ("Pending", 1, None),
         ("Running", 1, None),
@@ -97,7 +97,7 @@ def test_a_failure_that_is_retried_is_not_final(send: Send, published: Published
 
 def test_the_last_retry_is_final(send: Send, published: Published) -> None:
     """And it says which attempt it was."""
-    events = published.to_the_end(send("fail", max_retries=1))
+    events = published.to_the_end(send("fail", max_retries=1), with_pending=True)
     assert [step for step in steps(events) if step[0] == "Stopped"] == [("Stopped", 1, False), ("Stopped", 2, None)]
 
 

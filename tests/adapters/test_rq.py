@@ -209,7 +209,7 @@ def test_the_queue_tells_what_is_pending(
     queue = NotifyingQueue(forking.name, connection=forking.connection)
     job = queue.enqueue(rq_jobs.fail_at_first, str(tmp_path / "seen"), retry=Retry(max=1), meta=META)
     publisher.flush()
-    events = published.to_the_end(job.id)
+    events = published.to_the_end(job.id, with_pending=True)
     assert [event["status"] for event in events] == ["Pending", "Running", "Stopped", "Running", "Completed"]
     assert told(events[0]) == {
         "task_name": "tests.adapters.rq_jobs.fail_at_first",
