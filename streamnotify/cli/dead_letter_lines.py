@@ -7,6 +7,7 @@ from typing import Any
 from confluent_kafka import Message
 
 from streamnotify.stream.dead_letter_replay import letter_id
+from streamnotify.stream.topic_reader import header_pairs
 from streamnotify.wire import dead_letter
 
 _SHOWN_BYTES = 100_000
@@ -34,8 +35,7 @@ def said(letter: dict[str, Any]) -> str:
 
 def headers_of(message: Message) -> dict[str, str]:
     """Its headers as text; of a name that is there twice the last, which is ours."""
-    headers: Any = message.headers() or []  # pairs, whatever its stubs say
-    return {name: text_of(value) or "" for name, value in headers}
+    return {name: text_of(value) or "" for name, value in header_pairs(message)}
 
 
 def text_of(data: str | bytes | None) -> str | None:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 from confluent_kafka import Message
 
-from streamnotify import settings
+from streamnotify import bootstrap, settings
 from streamnotify.cli.dead_letter_lines import said, summary
 from streamnotify.cli.since import Ago
 from streamnotify.errors import StreamnotifyError
@@ -24,7 +25,7 @@ from streamnotify.stream.dead_letter_replay import (
     letter_id,
     replay_of,
 )
-from streamnotify.stream.topic_reader import TopicReader
+from streamnotify.stream.topic_reader import TopicReader, header_pairs
 from streamnotify.stream.topic_writer import TopicWriter
 from streamnotify.wire.topics import (
     DEAD_LETTERS,
@@ -151,8 +152,8 @@ def _found(loaded: settings.Settings, wanted: Wanted) -> list[Message]:
 
 
 def _topics_read(loaded: settings.Settings) -> set[str]:
-    prefix, ours = loaded.topic_prefix, f"{loaded.topic_prefix}{loaded.app_id}-"
-    return {f"{ours if topic.internal else prefix}{topic.name}" for topic in _READ}
+    config = bootstrap.engine_config(loaded, Path())
+    return {config.topic_name(topic) for topic in _READ}
 
 
 def _possible(
@@ -198,8 +199,7 @@ def _overtakes(message: Message, replay: Replay) -> bool:
 
 
 def _replay_marks(message: Message) -> Iterator[str]:
-    headers: Any = message.headers() or []  # pairs, whatever its stubs say
-    return ((value or b"").decode(errors="replace") for name, value in headers if name == REPLAY_OF)
+    return ((value or b"").decode(errors="replace") for name, value in header_pairs(message) if name == REPLAY_OF)
 
 
 def _put_back(loaded: settings.Settings, replays: Sequence[Replay], rate: float) -> None:

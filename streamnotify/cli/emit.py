@@ -14,12 +14,11 @@ from streamnotify.cli.applying import counted
 from streamnotify.cli.emitting import Load, Published, emit, repeated
 from streamnotify.cli.event_flags import event_flags, event_of
 from streamnotify.cli.event_reading import WrittenEvent, look_at, read_events
+from streamnotify.cli.exit_codes import EXIT_SETTINGS, EXIT_TRY_AGAIN
 from streamnotify.errors import EngineFailure, SettingsError, TopicsError
 from streamnotify.logs import visible
 
 EXIT_WRONG = 1
-EXIT_TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
-EXIT_SETTINGS = 78  # EX_CONFIG
 EXIT_INTERRUPTED = 130  # as of a command that Ctrl-C has ended
 
 _LISTED = 10  # of the events that were sent

@@ -7,6 +7,7 @@ from typing import BinaryIO
 import click
 
 from streamnotify import settings
+from streamnotify.cli.exit_codes import EXIT_SETTINGS, EXIT_TRY_AGAIN
 from streamnotify.errors import EngineFailure, SettingsError, TopicsError
 from streamnotify.logs import visible
 from streamnotify.stream.topic_writer import publish
@@ -14,10 +15,7 @@ from streamnotify.wire.dsn import MAX_BYTES, NoDeliveryStatus, feedback_of
 from streamnotify.wire.feedback import NotificationFeedback
 from streamnotify.wire.topics import NOTIFICATION_FEEDBACK
 
-# Those of sysexits.h, which mail servers understand: 65 is final, after 75 and 78 they keep the mail.
-EXIT_NO_DSN = 65
-EXIT_TRY_AGAIN = 75
-EXIT_SETTINGS = 78
+EXIT_NO_DSN = 65  # EX_DATAERR: to a mail server final, while after those of exit_codes it keeps the mail
 
 
 @click.group()

@@ -11,13 +11,12 @@ import click
 from streamnotify import settings
 from streamnotify.cli import monitor_run, monitor_states
 from streamnotify.cli.applying import EXIT_REFUSED, changes, counted, published, send, show, usable, warn
+from streamnotify.cli.exit_codes import EXIT_TRY_AGAIN
 from streamnotify.cli.monitor_files import check_files
 from streamnotify.cli.written import Checked
 from streamnotify.errors import EngineFailure, TopicsError
 from streamnotify.logs import visible
 from streamnotify.wire.topics import MONITOR_CONFIGS
-
-EXIT_NOBODY = 75  # EX_TEMPFAIL of sysexits.h: try again later
 
 _files = click.argument("files", metavar="FILE...", nargs=-1, required=True)
 
@@ -144,7 +143,7 @@ def run(monitor: str, notify: bool) -> None:
     except monitor_run.Refused as error:
         _end(str(error), EXIT_REFUSED)
     except (EngineFailure, TopicsError) as error:
-        _end(str(error), EXIT_NOBODY)
+        _end(str(error), EXIT_TRY_AGAIN)
     click.echo(json.dumps({name: monitor_run.described(each) for name, each in found.items()}, indent=2))
     raise SystemExit(0 if all(monitor_run.is_ok(each) for each in found.values()) else 1)
 

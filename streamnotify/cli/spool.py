@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from streamnotify.cli.exit_codes import EXIT_SETTINGS, EXIT_TRY_AGAIN
 from streamnotify.errors import SettingsError
 from streamnotify.logs import visible
 from streamnotify.sdk.config import PublisherConfig, spool_of_user
@@ -18,8 +19,6 @@ from streamnotify.sdk.replay import replay_all
 from streamnotify.sdk.spool import SpoolFile, owner_of, spool_files, spooled_lines
 
 EXIT_UNUSABLE = 1
-EXIT_TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h
-EXIT_SETTINGS = 78  # EX_CONFIG
 PATIENCE_S = 10.0  # for Kafka's answer to an event
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from confluent_kafka import Message
 
 from streamnotify.stream.dead_letters import NOT_KEPT
 from streamnotify.stream.layers import IDENTITY
 from streamnotify.stream.processor import TICK
+from streamnotify.stream.topic_reader import header_pairs
 from streamnotify.wire import dead_letter
 
 REPLAY_OF = "sn-replay-of"  # header of a record that was put back: the dead letter it was, <partition>-<offset>
@@ -91,6 +91,6 @@ def _replay(message: Message, own: list[tuple[str, bytes | None]], ours: dict[st
 
 def _parted(message: Message) -> tuple[list[tuple[str, bytes | None]], dict[str, str]]:
     """The record's own headers, and ours, which stand behind them: anybody may have written some of the same names."""
-    headers: Any = message.headers() or []  # pairs, whatever its stubs say
+    headers = header_pairs(message)
     start = max((at for at, (name, _) in enumerate(headers) if name == dead_letter.TOPIC), default=len(headers))
     return headers[:start], {name: (value or b"").decode(errors="replace") for name, value in headers[start:]}

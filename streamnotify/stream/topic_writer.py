@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -13,8 +12,6 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from streamnotify.errors import EngineFailure, TopicsError
 from streamnotify.stream.client_faults import ClientFaults, is_denied
 from streamnotify.wire.kafka_security import KafkaSecurity
-
-logger = logging.getLogger(__name__)
 
 _ANY = -1  # librdkafka's own word for: by the key
 
