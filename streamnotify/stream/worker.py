@@ -14,6 +14,7 @@ import uvloop
 
 from streamnotify.errors import SettingsError, StateError
 from streamnotify.stations.context import Station
+from streamnotify.stream.closed_connections import make_closed_connections_known
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.engine import Engine
 from streamnotify.stream.health import HealthServer
@@ -40,6 +41,7 @@ def run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
     gc.collect()
     gc.freeze()  # what is imported stays; to look at it takes 70 ms each time
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    make_closed_connections_known()
     try:
         asyncio.run(_run(stations, config))
     except BaseException as failure:  # noqa: BLE001 - it is logged, and the process ends with the code that fits it

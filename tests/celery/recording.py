@@ -69,11 +69,14 @@ def record(
 
 
 def comparable(events: Iterable[Event]) -> str:
-    """Events as text: each once, by run, attempt and rank, without what differs from time to time."""
-    first: dict[tuple[str, str], Event] = {}
-    for event in events:
-        first.setdefault((event["task_name"], event["event_id"]), event)
-    return json.dumps(sorted(map(_normalised, first.values()), key=_order), indent=1, sort_keys=True) + "\n"
+    """Events as text: each once, by run, attempt and rank, without what differs from time to time.
+
+    Where the child and the main process report one fact under one id, it is the child's: they race for the first place.
+    """
+    once: dict[tuple[str, str], Event] = {}
+    for event in sorted(events, key=lambda event: event["producer"].get("role") != "child"):
+        once.setdefault((event["task_name"], event["event_id"]), event)
+    return json.dumps(sorted(map(_normalised, once.values()), key=_order), indent=1, sort_keys=True) + "\n"
 
 
 def _order(event: Event) -> tuple[Any, ...]:
