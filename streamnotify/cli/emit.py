@@ -13,10 +13,12 @@ from streamnotify import settings
 from streamnotify.cli.applying import counted
 from streamnotify.cli.emitting import Load, Published, emit, repeated
 from streamnotify.cli.event_flags import event_flags, event_of
-from streamnotify.cli.event_reading import WrittenEvent, look_at, read_events
+from streamnotify.cli.event_reading import read_events
 from streamnotify.cli.exit_codes import EXIT_SETTINGS, EXIT_TRY_AGAIN
+from streamnotify.cli.numbers import Number
 from streamnotify.errors import EngineFailure, SettingsError, TopicsError
 from streamnotify.logs import visible
+from streamnotify.stations.written_events import WrittenEvent, look_at
 
 EXIT_WRONG = 1
 EXIT_INTERRUPTED = 130  # as of a command that Ctrl-C has ended
@@ -31,7 +33,7 @@ _LISTED = 10  # of the events that were sent
 @click.option("--dry-run", is_flag=True, help="Only print what would be sent, one event per line.")
 @click.option("--keep-going", is_flag=True, help="Send the good events even if others are wrong.")
 @click.option("--count", type=click.IntRange(1), help="Send so many, as runs of their own.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="At most so many events a second.")
+@click.option("--rate", type=Number(0.001, 1_000_000), help="At most so many events a second.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was published: a JSON array.")
 def command(
     sources: tuple[str, ...],

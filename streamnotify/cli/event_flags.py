@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from streamnotify.cli.documents import no_constant
+from streamnotify.wire.strict_json import no_constant
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,11 +21,21 @@ _FIELDS = {
     "organization_id": click.option("--org", "organization_id", metavar="ID", help="The organization it is about."),
     "error": click.option("--error", metavar="TEXT", help="Why it failed."),
 }
+# Those that are a field of its ``notify`` each.
+_NOTIFY = {
+    "email": click.option("--email", metavar="ADDRESS", help="Whom to tell, without --user."),
+    "name": click.option("--name", metavar="NAME", help="The recipient's name."),
+    "on": click.option("--on", metavar="OUTCOME", multiple=True, help="success, failure or cancelled; repeatable."),
+    "template": click.option("--template", metavar="NAME", help="The mail's template."),
+    "subject_template": click.option(
+        "--subject", "subject_template", metavar="TEXT", help="Its subject, such as '{task_name} is {status}'."
+    ),
+    "urgent": click.option("--urgent", is_flag=True, default=None, help="The mail never waits for a digest."),
+}
 _OTHERS = {
     "context_type": click.option("--context-type", metavar="TYPE", help="What the run works on."),
-    "email": click.option("--email", metavar="ADDRESS", help="Whom to tell, without --user."),
     "notify": click.option(
-        "--notify/--silent", default=None, help="Whether somebody is told.  [default: with --user or --email]"
+        "--notify/--silent", default=None, help="Whether somebody is told.  [default: with --user, or one of these]"
     ),
     "results": click.option(
         "--result", "results", metavar="KEY=VALUE", multiple=True, help="A key of the result; repeatable."
@@ -35,7 +45,7 @@ _OTHERS = {
 
 def event_flags(command: F) -> F:
     """Gives a command the flags; it gets them as keyword arguments, for :func:`event_of`."""
-    for option in reversed([*_FIELDS.values(), *_OTHERS.values()]):
+    for option in reversed([*_FIELDS.values(), *_NOTIFY.values(), *_OTHERS.values()]):
         command = option(command)
     return command
 
@@ -54,9 +64,10 @@ def event_of(flags: Mapping[str, Any]) -> dict[str, Any] | None:
     event = {name: flags[name] for name in _FIELDS if flags[name] is not None}
     if flags["context_type"] is not None:
         event["context"] = {"type": flags["context_type"]}
-    told = flags["user_id"] is not None or flags["email"] is not None
+    notify = {name: flags[name] for name in _NOTIFY if flags[name]}
+    told = bool(notify) or flags["user_id"] is not None
     if told if flags["notify"] is None else flags["notify"]:
-        event["notify"] = True if flags["email"] is None else {"email": flags["email"]}
+        event["notify"] = notify or True
     if flags["results"]:
         event["result"] = _result(flags["results"])
     return event

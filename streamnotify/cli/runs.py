@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from streamnotify import bootstrap, settings
+from streamnotify.cli.numbers import Number
 from streamnotify.logs import visible
 from streamnotify.stream.asking import ask
 from streamnotify.wire.commands import AskRuns, RunsAnswer, RunSeen
@@ -22,7 +23,7 @@ _LONGEST_HOURS = 840  # runs are kept for 35 d (SPEC section 3)
 @click.option(
     "--lookback",
     metavar="HOURS",
-    type=click.FloatRange(0, _LONGEST_HOURS, min_open=True),
+    type=Number(0, _LONGEST_HOURS, min_open=True),
     default=24,
     show_default=True,
     help="How far to look back from now.",

@@ -63,12 +63,20 @@ def test_the_flags_make_an_event() -> None:
         (["--notify"], True),
         (["--user", "u1"], True),
         (["--email", "ann@example.com"], {"email": "ann@example.com"}),
+        (["--user", "u1", "--on", "failure", "--on", "cancelled"], {"on": ["failure", "cancelled"]}),
+        (["--subject", "{task_name} is over", "--urgent"], {"subject_template": "{task_name} is over", "urgent": True}),
+        (["--template", "test_execution_summary", "--name", "A"], {"template": "test_execution_summary", "name": "A"}),
         (["--user", "u1", "--silent"], None),
         (["--email", "ann@example.com", "--silent"], None),
     ],
 )
 def test_who_is_named_is_told_unless_it_is_to_be_silent(flags: list[str], notify: Any) -> None:
     assert shown("--task", "t", "--status", "Running", *flags)[0].get("notify") == notify
+
+
+def test_a_rate_is_a_number() -> None:
+    result = emit("--task", "t", "--status", "Running", "--rate", "nan")
+    assert (result.exit_code, "'nan' is not a valid float" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
