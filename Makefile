@@ -13,7 +13,7 @@ help: ## Show the targets (default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: machine $(VENV)/.done ## Broker, inbox and worker here, a few events, the mails they become; ARGS=--once ends by itself
+demo: machine $(VENV)/.done ## Everything at work here: tasks, monitors, a flood, an unsubscribe; ARGS=--once ends by itself
 	$(BIN)/streamnotify demo $(ARGS)
 
 .PHONY: test
@@ -62,6 +62,10 @@ soak: machine $(VENV)/.done $(CELERIES) ## The long versions of the fault tests;
 .PHONY: golden
 golden: $(VENV)/.done ## Write the expected mails in tests/golden anew; review them as a diff
 	$(BIN)/python -m pytest --golden tests/render/test_golden.py $(ARGS)
+
+.PHONY: pictures
+pictures: machine $(VENV)/.done ## Play the demo and take README's pictures of it anew. Needs Chromium, and a font with emoji
+	$(BIN)/python -m streamnotify.devtools.pictures docs/pictures
 
 .PHONY: schemas
 schemas: $(VENV)/.done ## Write schemas/ anew from the models; review them as a diff

@@ -1,4 +1,4 @@
-"""``python -m benchmarks [latency|mails|checks|digests|publishing|celery|throughput|state]``: without a name, all."""
+"""``python -m benchmarks [latency|mails|checks|digests|publishing|celery|read_model|throughput|state]``: else all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import celery, checks, digests, latency, mails, publishing, state, throughput
+from benchmarks import celery, checks, digests, latency, mails, publishing, read_model, state, throughput
 from benchmarks.children import BenchmarkFailed
 from benchmarks.report import Report
 from benchmarks.stage import Stage
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Stage, int, Report], None]] = {
     "digests": digests.run,
     "publishing": publishing.run,
     "celery": celery.run,
+    "read_model": read_model.run,
     "throughput": throughput.run,
     "state": state.run,
 }
@@ -34,6 +35,7 @@ EVENTS = {
     "digests": digests.EVENTS,
     "publishing": publishing.EVENTS,
     "celery": celery.EVENTS,
+    "read_model": read_model.EVENTS,
     "throughput": throughput.EVENTS,
     "state": state.EVENTS,
 }

@@ -48,6 +48,13 @@ class Child:
         """Seconds of CPU it has taken, all its threads together; 0 where the system does not tell."""
         return cpu_of(self.pid)
 
+    def memory(self, what: str = "VmRSS") -> int:
+        """Its memory in bytes: VmRSS what is resident now, VmHWM the most it ever was."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(f"{what}:"):
+                return int(line.split()[1]) * 1024
+        raise BenchmarkFailed(f"this system does not tell {what}")
+
     def count(self) -> int:
         """The number it wrote last, 0 before."""
         try:

@@ -148,11 +148,8 @@ class Product:
         return count
 
     def memory(self, what: str = "VmRSS") -> int:
-        """The worker's memory in bytes: VmRSS what is resident now, VmHWM the most it ever was."""
-        for line in Path(f"/proc/{self.worker.pid}/status").read_text().splitlines():
-            if line.startswith(f"{what}:"):
-                return int(line.split()[1]) * 1024
-        raise BenchmarkFailed(f"this system does not tell {what}")
+        """The worker's memory in bytes, see Child."""
+        return self.worker.memory(what)
 
     def disk(self) -> int:
         """What its state takes on disk, in bytes."""

@@ -21,7 +21,7 @@ from streamnotify.stream.supervisor import die_with_parent
 WRITE_EVERY = 0.2  # seconds
 _END = b"\r\n.\r\n"
 _ANSWERS = {
-    b"EHLO": b"250-sink\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n",
+    b"EHLO": b"250-sink\r\n250-PIPELINING\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n",  # as relays do
     b"AUTH": b"235 welcome\r\n",
     b"HELO": b"250 sink\r\n",
     b"DATA": b"354 go on\r\n",

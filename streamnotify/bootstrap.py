@@ -17,7 +17,7 @@ from streamnotify.smtp.policy import SmtpPolicy, Tls
 from streamnotify.smtp.sender import Sender
 from streamnotify.stations import deliveries, directory, feedback, ingest, mailboxes, mailing, monitors, tasks
 from streamnotify.stations.context import Station
-from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.config import SESSION_TIMEOUT, STATIC_SESSION_TIMEOUT, EngineConfig
 from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.wire.topic_layout import TopicLayout, layouts
 
@@ -110,7 +110,7 @@ def _renderer(loaded: Settings, smtp_from: str, frontend_url: str | None) -> Ren
             link_test_run=loaded.link_test_run,
             link_test_set=loaded.link_test_set,
             link_notifications=loaded.link_notifications,
-            unsubscribe=loaded.unsubscribe_links,
+            links=loaded.recipient_links,
             unsubscribe_mailto=loaded.unsubscribe_mailto,
         )
         return Renderer(policy, loaded.template_dir)
@@ -166,6 +166,8 @@ def engine_config(loaded: Settings, data_dir: Path) -> EngineConfig:
         deployment_epoch=loaded.epoch,
         health_bind=(loaded.health_bind.host, loaded.health_bind.port),
         settle=loaded.settle,
+        instance_id=loaded.instance_id,
+        session_timeout=STATIC_SESSION_TIMEOUT if loaded.instance_id else SESSION_TIMEOUT,
     )
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
 from streamnotify.domain.hosts import is_loopback
 from streamnotify.render.addresses import envelope_address
 
+SNS_TOPIC = re.compile(r"arn:(aws|aws-cn|aws-us-gov):sns:([a-z0-9-]{5,40}):\d{12}:[A-Za-z0-9_-]{1,256}", re.ASCII)
 _LEGAL_NAME = re.compile(r"[A-Za-z0-9._-]*")
 
 
@@ -155,6 +161,33 @@ def kinds(text: str) -> tuple[str, ...]:
     if not all(re.fullmatch(r"[A-Za-z0-9_.-]+", value) for value in values):
         raise ValueError("e-mail kinds such as notification_digest, separated by commas, or none are allowed")
     return () if values == ("none",) else values
+
+
+def sns_topics(text: str) -> tuple[str, ...]:
+    """ARNs of SNS topics, separated by commas."""
+    values = tuple(value.strip() for value in text.split(",") if value.strip())
+    if not values or not all(SNS_TOPIC.fullmatch(value) for value in values):
+        raise ValueError(
+            "ARNs of SNS topics such as arn:aws:sns:eu-west-1:123456789012:ses, separated by commas, are allowed"
+        )
+    return values
+
+
+def verification_key(text: str) -> EllipticCurvePublicKey:
+    """A public key for ECDSA as SendGrid shows it: base64, in one line."""
+    try:
+        key = load_der_public_key(base64.b64decode(text, validate=True))
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if isinstance(key, EllipticCurvePublicKey):
+        return key
+    raise ValueError("the verification key that SendGrid shows, base64 in one line, is allowed")
+
+
+def verification_key_text(text: str) -> str:
+    """The text of what :func:`verification_key` accepts."""
+    verification_key(text)
+    return text
 
 
 def colour(text: str) -> str:

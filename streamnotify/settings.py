@@ -19,11 +19,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streamnotify import setting_values as values
 from streamnotify.errors import SettingsError
 from streamnotify.render.policy import Brand
-from streamnotify.render.unsubscribe import UnsubscribeLinks
+from streamnotify.render.recipient_links import RecipientLinks
 from streamnotify.setting_rules import contradictions, doubts
 from streamnotify.smtp.presets import PRESETS
 from streamnotify.wire.durations import duration
 from streamnotify.wire.kafka_security import KafkaSecurity
+from streamnotify.wire.secret_files import file_setting, secret_of
 
 _DOTENV = ".env"
 _BRAND = Brand()
@@ -76,10 +77,6 @@ def _mails(name: str, meaning: str, default: Any = None, **derived: Any) -> Any:
 
 def _web(name: str, meaning: str, default: Any = None) -> Any:
     return _setting("Web", f"STREAMNOTIFY_{name}", meaning, default)
-
-
-def _later(name: str, meaning: str, default: Any = None) -> Any:
-    return _setting("Checked now, used by parts to come", f"STREAMNOTIFY_{name}", meaning, default)
 
 
 def _default_host(data: dict[str, Any]) -> str | None:
@@ -191,7 +188,14 @@ class Settings(BaseSettings):
         "EPOCH", "Deployment epoch; raised to have records handled again on purpose.", 0
     )
     data_dir: Annotated[Path, _parsed(Path)] = _worker(
-        "DATA_DIR", "Directory of the workers' state; each worker locks its own worker-N in it.", Path(".streamnotify")
+        "DATA_DIR",
+        "Directory of what workers and web keep; each worker locks its own worker-N in it, web's is web.",
+        Path(".streamnotify"),
+    )
+    instance_id: Annotated[str, _parsed(values.name_part(1, 200))] | None = _worker(
+        "INSTANCE_ID",
+        "This worker's own name, such as its pod's: its partitions wait 45s for it to come back; default none, they go "
+        "to other workers at once.",
     )
     health_bind: Annotated[values.Bind, _parsed(values.bind)] = _worker(
         "HEALTH_BIND",
@@ -274,20 +278,34 @@ class Settings(BaseSettings):
         "ALERT_DIGEST_MAX_WAIT", "Longest wait of a squashed alert, at least the window.", timedelta(minutes=30)
     )
     link_notifications: Annotated[str, _parsed(values.path_template())] | None = _mails(
-        "LINK_NOTIFICATIONS", "Path behind FRONTEND_URL of all notifications; without it digests do not link there."
+        "LINK_NOTIFICATIONS",
+        "Path behind FRONTEND_URL of all notifications; without it digests link to the page at PUBLIC_URL.",
     )
     secret: SecretStr | None = _mails(
-        "SECRET", "Seals unsubscribe links; at least 16 characters, required with PUBLIC_URL."
+        "SECRET", "Seals the links in mails; at least 16 characters, required with PUBLIC_URL."
     )
     public_url: Url | None = _mails(
-        "PUBLIC_URL", "Where the web process is reached from outside, for unsubscribe links; https except on loopback."
+        "PUBLIC_URL", "Where the web process is reached from outside, for links in mails; https except on loopback."
     )
 
     http_bind: Annotated[values.Bind, _parsed(values.bind)] = _web(
         "HTTP_BIND", "host:port where `streamnotify web` listens.", values.Bind("127.0.0.1", 8090)
     )
-
-    api_tokens_file: ExistingFile | None = _later("API_TOKENS_FILE", "File of the HTTP interface's tokens.")
+    api_tokens_file: ExistingFile | None = _web(
+        "API_TOKENS_FILE", "File of the HTTP interface's tokens (`streamnotify token`); without it there is no /api."
+    )
+    webhook_ses_topic_arns: Annotated[tuple[str, ...], _parsed(values.sns_topics)] = _web(
+        "WEBHOOK_SES_TOPIC_ARNS",
+        "ARNs, separated by commas, of the SNS topics that SES tells; without them there is no /webhooks/ses.",
+        (),
+    )
+    webhook_sendgrid_key: Annotated[str, _parsed(values.verification_key_text)] | None = _web(
+        "WEBHOOK_SENDGRID_KEY",
+        "Verification key of SendGrid's Signed Event Webhook; without it there is no /webhooks/sendgrid.",
+    )
+    webhook_mailgun_key: SecretStr | None = _web(
+        "WEBHOOK_MAILGUN_KEY", "Mailgun's HTTP webhook signing key; without it there is no /webhooks/mailgun."
+    )
 
     @property
     def smtp_complete(self) -> bool:
@@ -310,14 +328,14 @@ class Settings(BaseSettings):
         )
 
     @property
-    def unsubscribe_links(self) -> UnsubscribeLinks | None:
-        """What makes and reads the links that unsubscribe; None without a PUBLIC_URL.
+    def recipient_links(self) -> RecipientLinks | None:
+        """What makes and reads the links in mails to our pages; None without a PUBLIC_URL.
 
         Raises:
             ValueError: if links cannot follow it.
         """
         secret = reveal(self.secret)
-        return UnsubscribeLinks(self.public_url, secret) if self.public_url and secret else None
+        return RecipientLinks(self.public_url, secret) if self.public_url and secret else None
 
 
 def load() -> Settings:
@@ -327,7 +345,7 @@ def load() -> Settings:
         SettingsError: naming each wrong setting, its value (secrets masked) and what is allowed.
     """
     try:
-        settings = Settings()
+        settings = Settings(**_secrets_in_files())
     except ValidationError as error:
         wrong = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
         raise SettingsError("\n".join(map(_problem, wrong))) from None
@@ -365,12 +383,14 @@ def is_secret(field: str) -> bool:
 
 
 def sources(settings: Settings) -> dict[str, str]:
-    """Where each attribute's value comes from: ``environment``, ``.env`` or ``default``."""
+    """Where each attribute's value comes from: ``environment``, ``file`` (of a secret), ``.env`` or ``default``."""
     return {
         field: "default"
         if field not in settings.model_fields_set
         else "environment"
         if os.environ.get(name_of(field))
+        else "file"
+        if is_secret(field) and _given().get(file_setting(name_of(field)))
         else _DOTENV
         for field in Settings.model_fields
     }
@@ -378,7 +398,7 @@ def sources(settings: Settings) -> dict[str, str]:
 
 def misspelt() -> dict[str, str]:
     """Names in the environment or ``.env`` that are no settings, but close to one: name -> the one meant."""
-    known = [name_of(field) for field in Settings.model_fields]
+    known = names()
     given = [name for name in (*os.environ, *dotenv_values(_DOTENV)) if name not in known]
     close = {name: difflib.get_close_matches(name, known, n=1, cutoff=0.85) for name in given}
     return {name: matches[0] for name, matches in close.items() if matches}
@@ -386,8 +406,36 @@ def misspelt() -> dict[str, str]:
 
 def child_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """The environment for a child process: this one's, with exactly ``settings`` (name -> text) as its settings."""
-    known = {name_of(field) for field in Settings.model_fields}
+    known = names()
     return {**{name: text for name, text in os.environ.items() if name not in known}, **settings}
+
+
+def secret_names() -> list[str]:
+    """The settings that may be in a file each, see :mod:`streamnotify.wire.secret_files`."""
+    return [name_of(field) for field in Settings.model_fields if is_secret(field)]
+
+
+def names() -> list[str]:
+    """All settings, and those that name the file of a secret."""
+    return [*(name_of(field) for field in Settings.model_fields), *map(file_setting, secret_names())]
+
+
+def _given() -> dict[str, str]:
+    """What the environment says, then ``.env``; empty is absent."""
+    return {name: text for name, text in (*dotenv_values(_DOTENV).items(), *os.environ.items()) if text}
+
+
+def _secrets_in_files() -> dict[str, Any]:
+    given, found, problems = _given(), {}, []
+    for name in secret_names():
+        try:
+            if given.get(file_setting(name)):
+                found[name] = secret_of(given, name)
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return found
 
 
 def _problem(error: Any) -> str:

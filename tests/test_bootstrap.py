@@ -12,7 +12,7 @@ from streamnotify import bootstrap, settings
 from streamnotify.domain.digest import Lane, LanePolicy
 from streamnotify.domain.preferences import UnsubscribeScope
 from streamnotify.errors import SettingsError
-from streamnotify.render.unsubscribe import UnsubscribeLinks
+from streamnotify.render.recipient_links import RecipientLinks
 from streamnotify.stations import mailing
 
 
@@ -69,18 +69,18 @@ def test_mails_without_an_unsubscribe_link_are_warned_of_once(
 
 
 def test_the_links_of_mails_are_those_that_the_web_process_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings.load().unsubscribe_links is None
+    assert settings.load().recipient_links is None
     monkeypatch.setenv("STREAMNOTIFY_SECRET", "a secret of the tests")
-    assert settings.load().unsubscribe_links is None
+    assert settings.load().recipient_links is None
     monkeypatch.setenv("STREAMNOTIFY_PUBLIC_URL", "https://notify.example.com/mails/")
-    links = settings.load().unsubscribe_links
+    links = settings.load().recipient_links
     assert links is not None
     scope, now = UnsubscribeScope("user:ann", ("task_completion",)), datetime(2026, 3, 1, tzinfo=UTC)
-    url = links.url(scope, now)
+    url = links.unsubscribe.url(scope, now)
     assert url is not None
     assert url.startswith("https://notify.example.com/mails/unsubscribe/")
-    same = UnsubscribeLinks("https://elsewhere.example.com", "a secret of the tests")
-    assert same.opened(url.rpartition("/")[2], now) == scope
+    same = RecipientLinks("https://elsewhere.example.com", "a secret of the tests")
+    assert same.unsubscribe.opened(url.rpartition("/")[2], now).scope == scope
 
 
 def test_a_public_url_that_no_link_can_follow_refuses_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from streamnotify.cli.event_reading import WrittenEvent, look_at
 from streamnotify.devtools.kafka import EmbeddedKafka
 from streamnotify.devtools.kafka.download import default_distribution
 from streamnotify.domain.status import Status
+from streamnotify.stations.written_events import WrittenEvent, look_at
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.wire.task_event import parse
 from tests.cli.deployments import Deployment

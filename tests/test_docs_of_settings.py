@@ -32,5 +32,11 @@ def declared(monkeypatch: pytest.MonkeyPatch, directory: Path) -> list[str]:
 
 
 def test_the_page_lists_the_settings_as_declared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    lines = [line for line in DOCS.read_text().splitlines() if re.match(r"## |\| `", line)]
+    whole = DOCS.read_text().replace("## Secrets in files\n", "")
+    lines = [line for line in whole.splitlines() if re.match(r"## |\| `", line)]
     assert lines == declared(monkeypatch, tmp_path)
+
+
+def test_the_page_names_every_secret_that_may_be_in_a_file() -> None:
+    [paragraph] = re.findall(r"## Secrets in files\n(.*?)\n## ", DOCS.read_text(), re.DOTALL)
+    assert re.findall(r"`(\w+_FILE)`", paragraph) == [f"{name}_FILE" for name in settings.secret_names()]

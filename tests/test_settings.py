@@ -347,3 +347,96 @@ def test_what_will_probably_not_arrive_is_warned_of(
 def test_gmail_may_send_for_its_own_account(monkeypatch: pytest.MonkeyPatch) -> None:
     login = {"SMTP_USER": "ann@gmail.com", "SMTP_PASSWORD": "p", "STREAMNOTIFY_UNSUBSCRIBE_MAILTO": "ann@gmail.com"}
     assert settings.warnings(load(monkeypatch, SMTP_PRESET="gmail", **login)) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [
+        (b"hunter2", "hunter2"),
+        (b"hunter2\n", "hunter2"),
+        (b"hunter2\r\n", "hunter2"),
+        (b" two words \n\n", " two words \n"),
+        ("schlüssel\n".encode(), "schlüssel"),
+    ],
+)
+def test_a_secret_may_be_in_a_file_and_is_all_of_it_but_its_last_line_end(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, secret: str
+) -> None:
+    Path("password").write_bytes(content)
+    loaded = load(monkeypatch, SMTP_PASSWORD_FILE="password")
+    assert settings.reveal(loaded.smtp_password) == secret
+    assert settings.sources(loaded)["smtp_password"] == "file"
+    assert settings.sources(loaded)["smtp_user"] == "default"
+
+
+def test_the_file_of_a_secret_may_be_named_in_the_dotenv_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("password").write_text("hunter2")
+    Path(".env").write_text("KAFKA_SASL_PASSWORD_FILE=password\nSMTP_PASSWORD_FILE=\n")
+    loaded = load(monkeypatch, KAFKA_SASL_USERNAME="u", KAFKA_SECURITY_PROTOCOL="SASL_SSL", KAFKA_SASL_PASSWORD="")
+    assert loaded.kafka_security.password == "hunter2"
+    assert loaded.smtp_password is None
+    assert settings.sources(loaded)["kafka_sasl_password"] == "file"
+
+
+def test_every_secret_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in settings.secret_names():
+        Path(name).write_text(f"the secret {name}")
+        monkeypatch.setenv(f"{name}_FILE", name)
+    loaded = load(monkeypatch, KAFKA_SASL_USERNAME="u", KAFKA_SECURITY_PROTOCOL="SASL_SSL", SMTP_USER="u")
+    assert loaded.kafka_security.key_password == "the secret KAFKA_SSL_PASSWORD"
+    assert settings.reveal(loaded.secret) == "the secret STREAMNOTIFY_SECRET"
+    assert settings.reveal(loaded.webhook_mailgun_key) == "the secret STREAMNOTIFY_WEBHOOK_MAILGUN_KEY"
+    assert settings.misspelt() == {}
+    assert not {f"{name}_FILE" for name in settings.secret_names()} & set(settings.child_environment({}))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "(No such file or directory)"),
+        ("a directory", "(Is a directory)"),
+        (b"", "(it is empty)"),
+        (b"\n", "(it is empty)"),
+        (b"hunter2" * 10_000, "(it is larger)"),
+        (b"hunter2\xff", "(it is no UTF-8)"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_refused_by_name_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, content: bytes | str | None, why: str
+) -> None:
+    if isinstance(content, bytes):
+        Path("f").write_bytes(content)
+    elif content:
+        Path("f").mkdir()
+    allowed = "a file of 1 to 65536 bytes of UTF-8 is allowed"
+    assert refusal(monkeypatch, SMTP_PASSWORD_FILE="f") == f"SMTP_PASSWORD_FILE is 'f': {allowed} {why}"
+
+
+def test_a_secret_and_its_file_are_refused_together_each_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("password").write_text("hunter2")
+    Path(".env").write_text("SMTP_PASSWORD=hunter3\n")
+    both = {"SMTP_PASSWORD_FILE": "password", "KAFKA_SSL_PASSWORD": "hunter4", "KAFKA_SSL_PASSWORD_FILE": "none"}
+    assert refusal(monkeypatch, **both).splitlines() == [
+        "SMTP_PASSWORD and SMTP_PASSWORD_FILE are both set: one of them is allowed",
+        "KAFKA_SSL_PASSWORD and KAFKA_SSL_PASSWORD_FILE are both set: one of them is allowed",
+    ]
+
+
+@pytest.mark.parametrize(
+    "arns", ["arn", "arn:aws:sns:eu-west-1:123456789012:a b", "arn:aws:sqs:eu-west-1:123456789012:a"]
+)
+def test_what_is_no_topic_of_sns_is_refused(monkeypatch: pytest.MonkeyPatch, arns: str) -> None:
+    said = refusal(monkeypatch, STREAMNOTIFY_WEBHOOK_SES_TOPIC_ARNS=arns)
+    assert said.startswith(f"STREAMNOTIFY_WEBHOOK_SES_TOPIC_ARNS is '{arns}': ARNs of SNS topics such as arn:aws:sns:")
+
+
+def test_several_topics_of_sns_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    arns = "arn:aws:sns:eu-west-1:123456789012:a, arn:aws-cn:sns:cn-north-1:123456789012:b,"
+    loaded = load(monkeypatch, STREAMNOTIFY_WEBHOOK_SES_TOPIC_ARNS=arns)
+    assert loaded.webhook_ses_topic_arns == tuple(arns.strip(",").split(", "))
+
+
+@pytest.mark.parametrize("key", ["key", "AAAA", "é", "-----BEGIN PUBLIC KEY-----"])
+def test_what_is_no_verification_key_is_refused(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    said = refusal(monkeypatch, STREAMNOTIFY_WEBHOOK_SENDGRID_KEY=key)
+    assert said.endswith("the verification key that SendGrid shows, base64 in one line, is allowed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from streamnotify.smtp.hints import hint
 from streamnotify.smtp.policy import SmtpPolicy
 from streamnotify.smtp.pool import Pool
 from streamnotify.stream.topic_admin import TopicAdmin
+from streamnotify.web.api.token_file import read_tokens
 from streamnotify.wire.durations import format_duration
 
 EXIT_FAILED = 1
@@ -26,7 +28,9 @@ _CHECK_TIMEOUT = timedelta(seconds=5)
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Also connect to Kafka and to the mail relay, and warn about mails.")
+@click.option(
+    "--check", is_flag=True, help="Also connect to Kafka and to the mail relay, read the tokens, warn about mails."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def command(check: bool, as_json: bool) -> None:
     """Show every setting: its value (secrets masked), whether from environment, .env or default, and its meaning.
@@ -39,7 +43,7 @@ def command(check: bool, as_json: bool) -> None:
       streamnotify config --check
     """
     loaded = settings.load()
-    checks = {"kafka": _kafka_answer(loaded), "smtp": _smtp_answer(loaded)} if check else {}
+    checks = _answers(loaded) if check else {}
     warnings = settings.warnings(loaded) if check else []
     if as_json:
         click.echo(json.dumps(_as_json(loaded, checks, warnings), indent=2))
@@ -98,6 +102,21 @@ def _print(loaded: settings.Settings, checks: dict[str, str], warnings: list[str
         click.secho(f"{name}: {'FAILED, ' if failed else 'ok, '}{answer}", fg="red" if failed else "green")
     for warning in warnings:
         click.secho(f"mails: WARNING, {warning}", fg="yellow")
+
+
+def _answers(loaded: settings.Settings) -> dict[str, str]:
+    answers = {"kafka": _kafka_answer(loaded), "smtp": _smtp_answer(loaded)}
+    if loaded.api_tokens_file is not None:
+        answers["tokens"] = _tokens_answer(loaded.api_tokens_file)
+    return answers
+
+
+def _tokens_answer(file: Path) -> str:
+    try:
+        number = len(read_tokens(file))
+    except StreamnotifyError as error:
+        return _Failure(error)
+    return f"{file} has {'1 token' if number == 1 else f'{number} tokens'}"
 
 
 def _kafka_answer(loaded: settings.Settings) -> str:

@@ -28,11 +28,6 @@ def summary(message: Message) -> dict[str, Any]:
     }
 
 
-def said(letter: dict[str, Any]) -> str:
-    """The reason, with the field it is about in front."""
-    return f"{letter['field']}: {letter['reason']}" if letter["field"] else str(letter["reason"])
-
-
 def headers_of(message: Message) -> dict[str, str]:
     """Its headers as text; of a name that is there twice the last, which is ours."""
     return {name: text_of(value) or "" for name, value in header_pairs(message)}

@@ -13,7 +13,8 @@ import click
 from confluent_kafka import Message
 
 from streamnotify import bootstrap, settings
-from streamnotify.cli.dead_letter_lines import said, summary
+from streamnotify.cli.dead_letter_lines import summary
+from streamnotify.cli.numbers import Number
 from streamnotify.cli.since import Ago
 from streamnotify.errors import StreamnotifyError
 from streamnotify.logs import visible
@@ -27,6 +28,7 @@ from streamnotify.stream.dead_letter_replay import (
 )
 from streamnotify.stream.topic_reader import TopicReader, header_pairs
 from streamnotify.stream.topic_writer import TopicWriter
+from streamnotify.why.runs import said
 from streamnotify.wire.topics import (
     DEAD_LETTERS,
     MAILBOXES,
@@ -96,7 +98,7 @@ class SinceThen(NamedTuple):
 @click.option("--since", type=Ago(), help="Those of the last 2h, 30m, ….")
 @click.option("--again", is_flag=True, help="Also those that were put back before.")
 @click.option("--force", is_flag=True, help="Also what is refused without, as the reasons say.")
-@click.option("--rate", type=click.FloatRange(0.1, 100_000), default=100.0, show_default=True, help="Records a second.")
+@click.option("--rate", type=Number(0.1, 100_000), default=100.0, show_default=True, help="Records a second.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be put back.")
 def replay(
     letters: Sequence[str], everything: bool, again: bool, force: bool, rate: float, dry_run: bool, **chosen: Any

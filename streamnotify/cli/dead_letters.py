@@ -8,10 +8,11 @@ from collections import deque
 import click
 
 from streamnotify import settings
-from streamnotify.cli.dead_letter_lines import headers_of, said, summary, text_of
+from streamnotify.cli.dead_letter_lines import headers_of, summary, text_of
 from streamnotify.cli.dead_letter_replay import replay
 from streamnotify.logs import visible
 from streamnotify.stream.topic_reader import TopicReader
+from streamnotify.why.runs import said
 from streamnotify.wire import dead_letter
 from streamnotify.wire.topics import DEAD_LETTERS
 

@@ -12,6 +12,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from streamnotify.wire.strict_json import no_constant, no_key_twice
+
 STDIN = "-"
 MOST_VALUES = 1_000_000  # of a file of YAML
 
@@ -60,29 +62,6 @@ def read_text(file: str) -> str:
 def name_of(file: str) -> str:
     """What a file is called where a person is told about it."""
     return "standard input" if file == STDIN else file
-
-
-def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object's fields, for ``json``'s ``object_pairs_hook``.
-
-    Raises:
-        ValueError: if one is there twice.
-    """
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"{key} is there twice")
-        found[key] = value
-    return found
-
-
-def no_constant(name: str) -> Any:
-    """Refuses NaN and Infinity, which are no JSON, for ``json``'s ``parse_constant``.
-
-    Raises:
-        ValueError: always.
-    """
-    raise ValueError(f"{name} is no number")
 
 
 def _json(file: str, text: str) -> Any:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import click
 
-from streamnotify.cli.event_reading import WrittenEvent
 from streamnotify.settings import Settings
+from streamnotify.stations.written_events import WrittenEvent
 from streamnotify.stream.topic_writer import Placed, TopicWriter
 from streamnotify.wire.fields import NAME_LENGTH
 from streamnotify.wire.topics import TASK_EVENTS

@@ -65,7 +65,7 @@ def publish_feedback(loaded: settings.Settings, events: list[NotificationFeedbac
         TopicsError: if there is no such topic.
     """
     topic = f"{loaded.topic_prefix}{NOTIFICATION_FEEDBACK.name}"
-    records = [(event.email.lower() if event.email else event.notification, _json(event)) for event in events]
+    records = [(event.key, _json(event)) for event in events]
     publish(loaded.kafka_bootstrap_servers, topic, records, loaded.kafka_security)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from streamnotify.cli.documents import no_constant, no_key_twice
+from streamnotify.wire.strict_json import finite, no_constant, no_key_twice
 
 _MOST_WRONG = 100  # each costs a look at the whole text
 _SPACE = re.compile(r"\s*")
@@ -17,14 +16,7 @@ _SPACE = re.compile(r"\s*")
 _NEXT = re.compile(r"^(?=[{\[])", re.MULTILINE)
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{text[:64]} is too large a number")
-    return number
-
-
-_decode = json.JSONDecoder(object_pairs_hook=no_key_twice, parse_constant=no_constant, parse_float=_finite).raw_decode
+_decode = json.JSONDecoder(object_pairs_hook=no_key_twice, parse_constant=no_constant, parse_float=finite).raw_decode
 
 
 @dataclass(frozen=True, slots=True)

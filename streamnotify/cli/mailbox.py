@@ -14,12 +14,12 @@ from streamnotify import bootstrap, settings
 from streamnotify.cli.mailbox_lines import described, is_known, is_shadow, lines
 from streamnotify.cli.since import Ago
 from streamnotify.cli.why_reading import Source, normalised, notifications_where, steps_of
-from streamnotify.cli.why_story import Story, story
-from streamnotify.cli.why_words import utc
 from streamnotify.domain.recipients import SUPERUSERS, USER, address_mailbox, user_mailbox
 from streamnotify.logs import visible
 from streamnotify.stream.asking import ask
 from streamnotify.stream.config import EngineConfig
+from streamnotify.why.story import Story, story
+from streamnotify.why.words import utc
 from streamnotify.wire.commands import AskMailbox, MailboxAnswer
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
 

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from streamnotify.cli.why_reading import normalised
-from streamnotify.cli.why_words import utc
 from streamnotify.domain.digest import Phase
 from streamnotify.domain.digest_wishes import DigestWish, QuietHours
 from streamnotify.domain.preferences import OptOuts, Preferences, Profile, digest_wish, quiet_hours
 from streamnotify.domain.recipients import ADDRESS, SUPERUSERS, USER, address_mailbox
+from streamnotify.why.words import utc
 from streamnotify.wire.commands import LaneSeen, MailboxAnswer
 from streamnotify.wire.durations import format_duration
 from streamnotify.wire.user_preferences import public_preferences

@@ -42,9 +42,10 @@ SUBCOMMANDS = {
     "send-test": Subcommand("send_test", "worker", "Send one mail, and say how each step went."),
     "spool": Subcommand("spool", "sdk", "Show and replay the events that Kafka did not take from applications."),
     "suppressions": Subcommand("suppressions", "worker", "Show and change the addresses that get no mail."),
+    "token": Subcommand("tokens", "web", "Say who may use the HTTP interface."),
     "topics": Subcommand("topics", "worker", "Compare or create the topics."),
     "users": Subcommand("users", "worker", "Keep the directory: who is who, and at what address."),
-    "web": Subcommand("web", "web", "Serve the pages that unsubscribe links lead to."),
+    "web": Subcommand("web", "web", "Serve the pages that links in mails lead to, and the HTTP interface."),
     "why": Subcommand("why", "worker", "Tell what became of a notification, and why."),
     "worker": Subcommand("worker", "worker", "Read the stream and send the mails."),
 }

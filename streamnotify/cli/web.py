@@ -1,4 +1,4 @@
-"""``streamnotify web``: what mails' unsubscribe links lead to."""
+"""``streamnotify web``: what links in mails lead to, and the HTTP interface."""
 
 from __future__ import annotations
 
@@ -11,18 +11,29 @@ from streamnotify import logs, settings
 from streamnotify.errors import SettingsError
 from streamnotify.render.policy import Brand
 from streamnotify.stream.config import EngineConfig
-from streamnotify.stream.supervisor import REFUSED
+from streamnotify.stream.supervisor import REFUSED, die_with_parent
+from streamnotify.web.api.application import api_application
+from streamnotify.web.api.event_topic import KafkaEventTopic
+from streamnotify.web.api.token_file import TokenFile
 from streamnotify.web.app import application
 from streamnotify.web.commands import KafkaCommands
+from streamnotify.web.read_model.follower import Followed, Follower
+from streamnotify.web.read_model.queries import ReadModel
+from streamnotify.web.read_model.schema import file_in
 from streamnotify.web.server import serve
+from streamnotify.web.webhooks.configured import providers_of
+from streamnotify.web.webhooks.publishing import KafkaFeedbackTopic
+from streamnotify.web.webhooks.routes import Webhooks
 
 
 @click.command()
-def command() -> None:
-    """Serve the pages that unsubscribe links in mails lead to, until SIGTERM or Ctrl-C.
+@click.option("--parent-fd", type=int, hidden=True, help="Pipe whose end of file means that we are to end, too.")
+def command(parent_fd: int | None) -> None:
+    """Serve the pages that links in mails lead to, and the HTTP interface, until SIGTERM or Ctrl-C.
 
     They are plain HTTP on STREAMNOTIFY_HTTP_BIND: put a proxy with TLS in front that is reached as
-    STREAMNOTIFY_PUBLIC_URL. Exit code 0 after a stop, 78 if settings are wrong.
+    STREAMNOTIFY_PUBLIC_URL. Without that there are no pages, without STREAMNOTIFY_API_TOKENS_FILE (see `streamnotify
+    token`) there is no HTTP interface. Exit code 0 after a stop, 78 if settings are wrong.
 
     \b
     Example:
@@ -31,6 +42,8 @@ def command() -> None:
     try:
         loaded = settings.load()
         logs.configure(loaded.log_level, loaded.log_format)
+        if parent_fd is not None:
+            die_with_parent(parent_fd)
         _serve(loaded)
     except SettingsError as error:
         _refuse(str(error))
@@ -38,15 +51,16 @@ def command() -> None:
 
 def _serve(loaded: settings.Settings) -> None:
     try:
-        links = loaded.unsubscribe_links
+        links = loaded.recipient_links
         brand = Brand(
             name=loaded.brand_name, team=loaded.brand_team, colour=loaded.brand_colour, reply_to=loaded.brand_reply_to
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    if links is None or loaded.public_url is None:
+    if links is None and loaded.api_tokens_file is None:
         raise SettingsError(
-            "`streamnotify web` needs STREAMNOTIFY_PUBLIC_URL and STREAMNOTIFY_SECRET, to know the links in mails"
+            "`streamnotify web` needs STREAMNOTIFY_PUBLIC_URL and STREAMNOTIFY_SECRET, to know the links in mails, or "
+            "STREAMNOTIFY_API_TOKENS_FILE, to know who may use the HTTP interface"
         )
     config = EngineConfig(
         bootstrap_servers=loaded.kafka_bootstrap_servers,
@@ -55,8 +69,21 @@ def _serve(loaded: settings.Settings) -> None:
         security=loaded.kafka_security,
         topic_prefix=loaded.topic_prefix,
     )
-    app = application(loaded.public_url, links, KafkaCommands(config), brand)
-    serve(app, loaded.http_bind.host, loaded.http_bind.port)
+    read_model = ReadModel(file_in(loaded.data_dir))
+    webhooks = Webhooks(providers_of(loaded), KafkaFeedbackTopic(config))
+    api = None
+    if loaded.api_tokens_file is not None:
+        api = api_application(
+            TokenFile(loaded.api_tokens_file), KafkaEventTopic(config), read_model, public_url=loaded.public_url
+        )
+    app = application(
+        loaded.public_url, links, KafkaCommands(config), brand, read_model, routers=[webhooks.router], api=api
+    )
+    followed = Followed(
+        file_in(loaded.data_dir), loaded.kafka_bootstrap_servers, loaded.kafka_security, loaded.topic_prefix
+    )
+    with Follower(followed):
+        serve(app, loaded.http_bind.host, loaded.http_bind.port)
 
 
 def _refuse(why: str) -> NoReturn:

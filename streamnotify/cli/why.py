@@ -12,8 +12,8 @@ from streamnotify import settings
 from streamnotify.cli.since import Ago
 from streamnotify.cli.why_reading import Source, normalised, notifications_where, steps_of
 from streamnotify.cli.why_run import findings
-from streamnotify.cli.why_story import Outcome, Story, described, digests_of, lines, story
 from streamnotify.logs import visible
+from streamnotify.why.story import Outcome, Story, described, digests_of, lines, story
 from streamnotify.wire.notification_status import NotificationStatus
 
 EXIT_UNKNOWN = 1

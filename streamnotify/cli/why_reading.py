@@ -14,10 +14,10 @@ from confluent_kafka import Message
 from email_validator import EmailNotValidError
 from pydantic import ValidationError
 
-from streamnotify.cli.why_story import digests_of
 from streamnotify.settings import Settings
 from streamnotify.stream.topic_reader import TopicReader
 from streamnotify.stream.writer import key_hash
+from streamnotify.why.story import digests_of
 from streamnotify.wire.addresses import ascii_address
 from streamnotify.wire.notification_status import NotificationStatus
 from streamnotify.wire.topics import NOTIFICATION_STATUS, Topic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 
@@ -9,6 +10,7 @@ import click
 
 from streamnotify import logs, settings
 from streamnotify.errors import SettingsError
+from streamnotify.stream.standing_in import standing_in
 from streamnotify.stream.supervisor import REFUSED, die_with_parent, supervise
 
 
@@ -37,4 +39,5 @@ def command(apply_topics: bool, no_supervise: bool, parent_fd: int | None) -> No
     logs.configure(loaded.log_level, loaded.log_format)
     if parent_fd is not None:
         die_with_parent(parent_fd)
-    raise SystemExit(supervise(argv))
+    meanwhile = functools.partial(standing_in, loaded.health_bind.host, loaded.health_bind.port)
+    raise SystemExit(supervise(argv, meanwhile=meanwhile))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
 import shutil
 import subprocess
 import tempfile
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -23,6 +24,21 @@ onload = () => {{
   document.body.dataset.heights = frames.map(f => f.contentDocument.documentElement.scrollHeight).join(" ");
 }};
 </script>"""
+
+_ONE_MAIL = """<!DOCTYPE html><meta charset="utf-8"><title>a mail</title>
+<style>body{{margin:0}}iframe{{border:0;display:block}}</style>{frame}"""
+_CONVERT = """<!DOCTYPE html><meta charset="utf-8"><title>convert</title><img src="data:image/png;base64,{png}">
+<script>
+onload = () => {{
+  const image = document.querySelector("img"), canvas = document.createElement("canvas");
+  canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  document.body.dataset.webp = canvas.toDataURL("image/webp", {quality});
+  image.remove();
+}};
+</script>"""
+_SHARPNESS = 1.25  # pixels of a picture for one of the page
+_QUALITY = 0.75
 
 
 class NoBrowser(RuntimeError):
@@ -73,9 +89,61 @@ def picture(mails: Sequence[tuple[str, int]], target: Path) -> None:
         _run(directory, f"--screenshot={target.resolve()}", f"--window-size={across},{height}", path.as_uri())
 
 
+def webp_of_url(url: str, size: tuple[int, int], target: Path) -> None:
+    """Write a WebP of a page that this machine serves, as its upper ``size`` (width, height in pixels) shows.
+
+    Raises:
+        NoBrowser: if there is no Chromium.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        shot = Path(directory, "shot.png")
+        _shoot(directory, shot, url, size)
+        target.write_bytes(_as_webp(shot.read_bytes(), directory))
+
+
+def webp_of_mail(html: str, size: tuple[int, int], target: Path) -> None:
+    """Write a WebP of a mail in a window of ``size`` (width, height in pixels, the latter at most).
+
+    Raises:
+        NoBrowser: if there is no Chromium.
+    """
+    width, most = size
+    [(_, tall)] = sizes([html], width)
+    height = min(tall, most)
+    frame = f'<iframe style="width:{width}px;height:{height}px" scrolling="no" srcdoc="{escape(html)}"></iframe>'
+    with tempfile.TemporaryDirectory() as directory:
+        page, shot = Path(directory, "page.html"), Path(directory, "shot.png")
+        page.write_text(_ONE_MAIL.format(frame=frame), "utf-8")
+        _shoot(directory, shot, page.as_uri(), (width, height))
+        target.write_bytes(_as_webp(shot.read_bytes(), directory))
+
+
+def _shoot(directory: str, target: Path, url: str, size: tuple[int, int]) -> None:
+    width, height = size
+    # A window is at least so wide, whatever it is told; what is beside the page is cut off then.
+    _run(
+        directory,
+        f"--screenshot={target.resolve()}",
+        f"--window-size={width},{height}",
+        f"--force-device-scale-factor={_SHARPNESS}",
+        "--blink-settings=preferredColorScheme=1",  # light
+        url,
+    )
+
+
+def _as_webp(png: bytes, directory: str) -> bytes:
+    """Chromium's own encoder, which spares us a library for pictures."""
+    page = Path(directory, "convert.html")
+    page.write_text(_CONVERT.format(png=b64encode(png).decode(), quality=_QUALITY), "utf-8")
+    found = re.search(r'data-webp="data:image/webp;base64,([^"]+)"', _run(directory, "--dump-dom", page.as_uri()))
+    if found is None:
+        raise RuntimeError("Chromium has made no WebP")
+    return b64decode(found[1])
+
+
 def _page(mails: Sequence[tuple[str, int]]) -> str:
     frames = (
-        f'<iframe style="width:{width}px;height:600px" srcdoc="{html.escape(mail)}"></iframe>' for mail, width in mails
+        f'<iframe style="width:{width}px;height:600px" srcdoc="{escape(mail)}"></iframe>' for mail, width in mails
     )
     return _PAGE.format(frames="".join(frames))
 
@@ -89,7 +157,7 @@ def _run(directory: str, *arguments: str) -> str:
         "--disable-gpu",
         "--hide-scrollbars",
         "--no-first-run",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         f"--user-data-dir={directory}/profile",
         "--virtual-time-budget=3000",
         *arguments,

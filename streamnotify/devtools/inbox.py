@@ -29,8 +29,12 @@ HOST = "127.0.0.1"
 KEPT = 1000  # mails; older ones are dropped
 MAIL_BYTES = 10 * 1024 * 1024
 _PAGE = "inbox.html"
-# A mail's HTML may show itself and nothing else: no scripts, no forms, nothing fetched.
-_MAIL_POLICY = "sandbox allow-popups; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+# A mail's HTML may show itself and nothing else: no scripts, no forms, nothing fetched. What its links lead to opens
+# as a page of its own, with what such pages need.
+_MAIL_POLICY = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+)
+_NEW_TABS = '<base target="_blank">'
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; frame-src 'self'"
 )
@@ -199,7 +203,7 @@ class _Page(BaseHTTPRequestHandler):
             case ["api", "mails", number] if mail := self._mail(number):
                 self._answer_json(mail.details())
             case ["mails", number, "html"] if mail := self._mail(number):
-                html = mail.part("html") or ""
+                html = _with_links_that_open(mail.part("html") or "")
                 self._answer("text/html; charset=utf-8", html.encode(), policy=_MAIL_POLICY)
             case ["mails", number, "raw"] if mail := self._mail(number):
                 self._answer("text/plain; charset=utf-8", mail.raw)
@@ -226,3 +230,9 @@ class _Page(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
         self.wfile.write(body)
+
+
+def _with_links_that_open(html: str) -> str:
+    """Its links in tabs of their own: there is no room for a page in the frame that shows the mail."""
+    before, head, after = html.partition("<head>")
+    return f"{before}{head}{_NEW_TABS}{after}" if head else f"{_NEW_TABS}{html}"

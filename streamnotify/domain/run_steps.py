@@ -68,13 +68,33 @@ def wake(
     its next wake. ``needed_until``: when at the earliest it may be forgotten, if anything else needs it."""
     mail = None
     if run.presumed_end_at is not None and run.presumed_end_at <= now:
-        run, mail = merge(run, _worker_lost(task_name, task_id, run.facts.step), now, policy)
+        run, mail = merge(run, worker_lost(task_name, task_id, run.facts.step), now, policy)
     forget_at = _forget_at(run.is_over, run.seen_at, policy)
     if needed_until is not None:
         forget_at = max(forget_at, needed_until)
     if forget_at <= now:
         return None, mail
     return run._replace(wake_at=_earlier(forget_at, run.presumed_end_at)), mail
+
+
+def worker_lost(task_name: str, task_id: str, lost: Step) -> RunUpdate:
+    """The end nobody reported, as an update; it happened when the worker was lost.
+
+    Args:
+        task_name: of the run, with ``task_id``.
+        lost: the run's step that says so.
+    """
+    step = Step(
+        attempt=lost.attempt,
+        rank=Rank.PRESUMED_END,
+        status=Status.STOPPED,
+        occurred_at=lost.occurred_at,
+        event_id=f"{lost.event_id}/worker-lost",
+        finished_at=lost.occurred_at,
+        stale=lost.stale,
+    )
+    error = Details(step.occurred_at, step.event_id, error=WORKER_LOST)
+    return update_from_event(task_name, task_id, step, details=(error,))
 
 
 def _first_end(run: Run | None, update: RunUpdate, facts: Facts) -> Step | None:
@@ -94,21 +114,6 @@ def _presumed_end_at(run: Run | None, step: Step, now: datetime, policy: TasksPo
     patience = timedelta(seconds=min(step.redelivery_s, policy.silent_retention.total_seconds()))
     # A producer's clock may be far ahead; no run is waited for longer than it would be remembered.
     return min(max(step.occurred_at, now), now + policy.silent_retention) + patience
-
-
-def _worker_lost(task_name: str, task_id: str, lost: Step) -> RunUpdate:
-    """The end nobody reported, as an update; it happened when the worker was lost."""
-    step = Step(
-        attempt=lost.attempt,
-        rank=Rank.PRESUMED_END,
-        status=Status.STOPPED,
-        occurred_at=lost.occurred_at,
-        event_id=f"{lost.event_id}/worker-lost",
-        finished_at=lost.occurred_at,
-        stale=lost.stale,
-    )
-    error = Details(step.occurred_at, step.event_id, error=WORKER_LOST)
-    return update_from_event(task_name, task_id, step, details=(error,))
 
 
 def _wake_at(

@@ -20,6 +20,7 @@ from streamnotify.render.instants import instant
 from streamnotify.render.library import PART_LIMIT
 from streamnotify.render.links import is_safe_url
 from streamnotify.render.policy import RenderPolicy
+from streamnotify.render.recipient_links import DigestScope
 from streamnotify.render.variables import Variables, execution_time, frontend_link, line, result_link, word
 
 OF_DIGESTS = (
@@ -106,7 +107,7 @@ class _Listed:
 
 
 def digest_variables(
-    digest: DigestNotification, policy: RenderPolicy, names: Mapping[str, str]
+    digest: DigestNotification, policy: RenderPolicy, names: Mapping[str, str], now: datetime
 ) -> tuple[Variables, tuple[str, ...]]:
     """What the template ``notification_digest`` may use, :data:`OF_DIGESTS`; and a warning if something is not listed.
 
@@ -114,6 +115,7 @@ def digest_variables(
         digest: its sections are in the order in which they are shown.
         policy: the links.
         names: of organizations, by id; others are shown by their id.
+        now: the mail's date.
     """
     lane = Lane(digest.lane)
     timezone = digest.timezone if lane is Lane.TASKS else None  # as in the mails of single alerts
@@ -126,7 +128,6 @@ def digest_variables(
     ]
     if others:
         sections.append(_section(_as_one(others), (), lane, f"{len(others)} more organizations"))
-    url = frontend_link(policy.link_notifications, {}, policy)
     latest = max((each.at for items in fitting for each in items), default=None)
     variables: Variables = {
         "recipient_name": line(digest.name),
@@ -140,9 +141,19 @@ def digest_variables(
         "sections": sections,
         "shown": sum(map(len, fitting)),
         "latest_at": None if latest is None else instant(latest, timezone),
-        "notifications_url": url if is_safe_url(url) else None,
+        "notifications_url": _notifications_url(digest, policy, now),
     }
     return variables, _warnings(digest, problems)
+
+
+def _notifications_url(digest: DigestNotification, policy: RenderPolicy, now: datetime) -> str | None:
+    """Where all of them are listed: the operator's own page, else ours (SPEC section 6)."""
+    url = frontend_link(policy.link_notifications, {}, policy)
+    if url is not None:
+        return url if is_safe_url(url) else None
+    if policy.links is None or digest.mailbox is None:
+        return None
+    return policy.links.notifications.url(DigestScope(digest.mailbox, digest.notification_id, digest.total), now)
 
 
 def _listed(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from streamnotify.render.addresses import envelope_address
 from streamnotify.render.colours import ink_on
 from streamnotify.render.links import is_safe_url
-from streamnotify.render.unsubscribe import UnsubscribeLinks
+from streamnotify.render.recipient_links import RecipientLinks
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _LINE_LIMIT = 500
@@ -67,8 +67,8 @@ class RenderPolicy:
     """Sender, brand and links of every mail. ``sender`` is the address after From.
 
     The link templates follow ``frontend_url``; ``{name}`` in them is a variable of the mail. ``link_notifications``,
-    which names none, is where people see all of their notifications. ``unsubscribe`` makes links that unsubscribe by
-    one click; ``unsubscribe_mailto`` is an address whose mails ask for no more of ours.
+    which names none, is where people see all of their notifications. ``links`` makes those to our own pages, such as
+    the one that unsubscribes by one click; ``unsubscribe_mailto`` is an address whose mails ask for no more of ours.
 
     Raises:
         ValueError: if an address is not ASCII or the URL is not safe.
@@ -80,7 +80,7 @@ class RenderPolicy:
     link_test_run: str = "/test-runs/{test_run_id}"
     link_test_set: str = "/test-sets/{test_set_id}"
     link_notifications: str | None = None
-    unsubscribe: UnsubscribeLinks | None = None
+    links: RecipientLinks | None = None
     unsubscribe_mailto: str | None = None
 
     def __post_init__(self) -> None:

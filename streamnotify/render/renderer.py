@@ -180,16 +180,25 @@ class Renderer:
         Raises:
             InvalidAddress: if ``email`` is none.
         """
-        variables, warnings = digest_variables(digest, self._policy, self._names)
+        variables, warnings = digest_variables(digest, self._policy, self._names, now)
         content = _Content(DIGEST, variables, variables, digest.kinds, digest.name, warnings=warnings)
         return self._mail(digest, content, email, now)
 
     def _mail(self, notification: Notification, content: _Content, email: str, now: datetime) -> RenderedMail:
         to = envelope_address(email)
         kind = _kind_in_ids(notification.kind)
-        unsubscribe = self._unsubscribe(notification, content.kinds, to, now) if content.kinds else ()
+        # A mail that went through no mailbox is its address's.
+        scope = UnsubscribeScope(
+            notification.mailbox or address_mailbox(to), content.kinds, notification.organization_id
+        )
+        unsubscribe = self._unsubscribe(notification.kind, scope, now) if content.kinds else ()
         brand = self._brands.get(notification.organization_id or "", self._policy.brand)
-        of_the_mail: Variables = {"brand": brand, "unsubscribe_url": unsubscribe[0] if unsubscribe else None}
+        links = self._policy.links
+        of_the_mail: Variables = {
+            "brand": brand,
+            "unsubscribe_url": unsubscribe[0] if unsubscribe else None,
+            "preferences_url": None if links is None else links.preferences.url(scope, now),
+        }
         parts = self._parts(content, notification.organization_id, of_the_mail)
         host = self._policy.sender.rpartition("@")[2]
         mail = Mime(
@@ -241,19 +250,14 @@ class Renderer:
             return wanted, None
         return TASK_COMPLETION, f"Unknown template {wanted!r}: {TASK_COMPLETION} is used"
 
-    def _unsubscribe(
-        self, notification: Notification, kinds: tuple[str, ...], to: str, now: datetime
-    ) -> tuple[str, ...]:
+    def _unsubscribe(self, kind: str, scope: UnsubscribeScope, now: datetime) -> tuple[str, ...]:
         """The URLs that unsubscribe from mails like this, the one that needs only a click first."""
         urls = []
-        if self._policy.unsubscribe is not None:
-            # A mail that went through no mailbox is its address's.
-            mailbox = notification.mailbox or address_mailbox(to)
-            scope = UnsubscribeScope(mailbox, kinds, notification.organization_id)
-            urls.append(self._policy.unsubscribe.url(scope, now))
+        if self._policy.links is not None:
+            urls.append(self._policy.links.unsubscribe.url(scope, now))
         if self._policy.unsubscribe_mailto is not None:
             address = quote(self._policy.unsubscribe_mailto, safe="@")
-            urls.append(f"mailto:{address}?subject=unsubscribe%20{_kind_in_ids(notification.kind)}")
+            urls.append(f"mailto:{address}?subject=unsubscribe%20{_kind_in_ids(kind)}")
         return tuple(url for url in urls if url is not None)
 
 

@@ -32,6 +32,7 @@ DECLARED = (
     "test_run_id",
     "test_set_id",
     "test_set_name",
+    "test_message",  # of a test mail, what its caller wrote
     "link_url",
     # of test_execution_summary
     "total_tests",
@@ -59,11 +60,13 @@ _WORDS = (
     "endpoint_name",
     "endpoint_url",
     "project_name",
+    "test_message",
 )
 ERROR_MESSAGE_LIMIT = 2000  # characters
 _NAME = re.compile(r"\{(\w+)")
 _LINE_LIMIT = 255  # characters, as of an id
 _URL_LIMIT = 2000  # characters
+_LIMITS = {"endpoint_url": _URL_LIMIT, "test_message": 1000}  # characters
 
 
 def task_variables(notification: TaskNotification, policy: RenderPolicy) -> Variables:
@@ -86,7 +89,7 @@ def task_variables(notification: TaskNotification, policy: RenderPolicy) -> Vari
     }
     variables = dict.fromkeys(DECLARED) | from_result | ours
     for name in _WORDS:
-        variables[name] = word(variables[name], _URL_LIMIT if name == "endpoint_url" else _LINE_LIMIT)
+        variables[name] = word(variables[name], _LIMITS.get(name, _LINE_LIMIT))
     variables["status_details"] = status_details(variables["status_details"])
     return variables | _test_variables(variables) | {"link_url": link_url(variables, policy)}
 

@@ -15,6 +15,7 @@ from streamnotify.errors import SettingsError
 from streamnotify.sdk.current import CurrentRun
 from streamnotify.wire.kafka_security import KafkaSecurity
 from streamnotify.wire.run_environment import RUN_ATTEMPT, RUN_ID, RUN_NAME
+from streamnotify.wire.secret_files import secret_of
 
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -58,7 +59,8 @@ class PublisherConfig:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> PublisherConfig:
         """The settings of SPEC section 8 that concern a publisher.
 
-        ``KAFKA_BOOTSTRAP_SERVERS`` unset means that nothing is published; the other ``KAFKA_…`` ones are the worker's;
+        ``KAFKA_BOOTSTRAP_SERVERS`` unset means that nothing is published; the other ``KAFKA_…`` ones are the worker's,
+        their passwords' ``…_FILE`` too;
         ``STREAMNOTIFY_TOPIC_PREFIX``, ``STREAMNOTIFY_SOURCE`` and ``STREAMNOTIFY_SPOOL_DIR`` are as the arguments say.
 
         Args:
@@ -111,11 +113,11 @@ def _security(given: Mapping[str, str]) -> KafkaSecurity:
         protocol=_one_of(given, "KAFKA_SECURITY_PROTOCOL", _PROTOCOLS, "PLAINTEXT"),
         mechanism=_one_of(given, "KAFKA_SASL_MECHANISM", _MECHANISMS, "SCRAM-SHA-512"),
         username=given.get("KAFKA_SASL_USERNAME"),
-        password=given.get("KAFKA_SASL_PASSWORD"),
+        password=secret_of(given, "KAFKA_SASL_PASSWORD"),
         ca_file=files["CAFILE"],
         cert_file=files["CERTFILE"],
         key_file=files["KEYFILE"],
-        key_password=given.get("KAFKA_SSL_PASSWORD"),
+        key_password=secret_of(given, "KAFKA_SSL_PASSWORD"),
     )
 
 

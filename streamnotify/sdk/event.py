@@ -154,7 +154,7 @@ def event_id_of(source: str, task_id: str, attempt: int, kind: str) -> str:
         kind: what happened: submitted, received, started, succeeded, failed, retrying, interrupted, revoked, expired,
             invalidated or progress; the last and ``interrupted`` may happen more than once, so callers add the instant.
     """
-    # What uuid.uuid5 gives, in a quarter of the time: between two tasks of other code it takes 90 us, out of the caches.
+    # What uuid.uuid5 gives, in a third of the time: between tasks, out of all caches, that takes 90 us.
     name = f"{source}|{task_id}|{attempt}|{kind}".encode()
     digits = hashlib.sha1(_EVENTS + name, usedforsecurity=False).hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"

@@ -88,8 +88,8 @@ def _combine(a: MergeRun, b: MergeRun) -> MergeRun | None:
     return None if folded is None else MergeRun(folded)
 
 
-def read_update(record: Record, policy: IngestPolicy, oddities: Oddities) -> RunUpdate:
-    """What a record of task-events says about which run.
+def read_update(record: Record, policy: IngestPolicy, oddities: Oddities | None = None) -> RunUpdate:
+    """What a record of task-events says about which run. What is odd about it is counted in ``oddities``, if given.
 
     Raises:
         BadRecord: if it is no task event.
@@ -103,12 +103,17 @@ def read_update(record: Record, policy: IngestPolicy, oddities: Oddities) -> Run
             pass  # the model finds the same, and says it in words for a person
     opened = opened or open_unmarked(record.value)
     event = parse(record.value if opened is None else opened.data)
-    _look_for_misspelt(event, oddities)
+    if oddities is not None:
+        _look_for_misspelt(event, oddities)
     return _update(event, record, NO_ATTRIBUTES if opened is None else opened.attributes, policy, oddities)
 
 
 def _update(
-    event: TaskEvent | FastTaskEvent, record: Record, attributes: Attributes, policy: IngestPolicy, oddities: Oddities
+    event: TaskEvent | FastTaskEvent,
+    record: Record,
+    attributes: Attributes,
+    policy: IngestPolicy,
+    oddities: Oddities | None,
 ) -> RunUpdate:
     """An event as an update. Its fields win over a CloudEvent's ``attributes``."""
     position = f"{record.partition}-{record.offset}"
@@ -141,7 +146,7 @@ def _step(event: TaskEvent | FastTaskEvent, event_id: str, occurred_at: datetime
 
 
 def _details(
-    event: TaskEvent | FastTaskEvent, event_id: str, occurred_at: datetime, oddities: Oddities
+    event: TaskEvent | FastTaskEvent, event_id: str, occurred_at: datetime, oddities: Oddities | None
 ) -> tuple[Details, ...]:
     result = event.result
     details = Details(
@@ -196,9 +201,9 @@ def _error(error: str | EventError | FastError) -> RunError | None:
     return said if any(said) else None
 
 
-def _result(result: Any, task_name: str | int, oddities: Oddities) -> str | None:
+def _result(result: Any, task_name: str | int, oddities: Oddities | None) -> str | None:
     cut = cut_result(result)
-    if cut is None or cut.dropped:
+    if oddities is not None and (cut is None or cut.dropped):
         oddities.results_cut += 1
         if oddities.is_new_cut(str(task_name)):
             what = "it" if cut is None else ", ".join(repr(key[:64]) for key in cut.dropped[:10])

@@ -35,6 +35,7 @@ from streamnotify.stations.superusers import (
 )
 from streamnotify.wire.commands import (
     AskMailbox,
+    ChangePreferences,
     MailboxAnswer,
     MailboxesCommand,
     MarkRead,
@@ -104,6 +105,9 @@ class Mailboxes:
             ),
             Unsubscribe: lambda command, ctx: self._reschedule(
                 command.scope.mailbox, owner_changes.unsubscribe(command, ctx), ctx
+            ),
+            ChangePreferences: lambda command, ctx: self._reschedule(
+                command.mailbox, owner_changes.change_preferences(command, ctx), ctx
             ),
             SetOrganization: set_organization,
             SetAlias: self._set_alias,

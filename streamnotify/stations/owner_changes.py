@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from streamnotify.domain.notifications import SuppressionReason
+from streamnotify.domain.preference_changes import PreferenceChange, changed
 from streamnotify.domain.preferences import (
     MANDATORY_KINDS,
     OptOuts,
@@ -20,6 +21,7 @@ from streamnotify.domain.recipients import ADDRESS, SUPERUSERS, USER, address_ma
 from streamnotify.stations.context import Context
 from streamnotify.stations.owners import NO_OPINION, NOBODY, OWN, OWNER, Owner, owner_of
 from streamnotify.wire.commands import (
+    ChangePreferences,
     SetAlias,
     SetOptOuts,
     SetPreferences,
@@ -28,7 +30,7 @@ from streamnotify.wire.commands import (
 )
 from streamnotify.wire.rows import Row, keys_below
 from streamnotify.wire.topics import MAILBOXES, OUTBOX, USER_PREFERENCES
-from streamnotify.wire.user_preferences import public_preferences
+from streamnotify.wire.user_preferences import has_room, public_preferences
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +103,31 @@ def unsubscribe(command: Unsubscribe, ctx: Context) -> Owner:
     return _changed(scope.mailbox, before, _published(scope.mailbox, after, ctx), ctx)
 
 
+def change_preferences(command: ChangePreferences, ctx: Context) -> Owner:
+    """The owner wants something to be otherwise: it counts at once, and is published. The owner as it is now.
+
+    Of a person with two mailboxes the other one is told: the user of an address all of it, since their wishes go before
+    the address's, and the address of a user what is not refused any more, since what it refuses counts as well.
+    """
+    mailbox, change = command.mailbox, command.change
+    before = owner_of(mailbox, ctx)
+    if not command.to_stay:
+        if before.only_user is not None:
+            ctx.emit(MAILBOXES, before.only_user, ChangePreferences(before.only_user, change, to_stay=True))
+        elif mailbox.startswith(USER):
+            _turn_on_at_addresses(before, change.turned_on, ctx)
+    own = changed(before.own, change)
+    if own == before.own:
+        return before
+    if not has_room(own):
+        log.warning("%s: what its person wants is passed over, so much they have named already", mailbox)
+        return before
+    unseen = changed(before.unseen or NO_OPINION, change.turned_on)
+    unseen = with_refusals(unseen, change.turned_off)
+    after = replace(_with(before, OWN, own), unseen=None if unseen == NO_OPINION else unseen)
+    return _changed(mailbox, before, _published(mailbox, after, ctx), ctx)
+
+
 def set_alias(command: SetAlias, ctx: Context) -> Owner:
     """An address is a user's, or is not any more. Its owner as it is now.
 
@@ -129,6 +156,13 @@ def set_alias(command: SetAlias, ctx: Context) -> Owner:
         if after.only_user is not None and after.own != NO_OPINION:
             ctx.emit(MAILBOXES, after.only_user, SetPreferences(after.only_user, after.own, address))
     return _changed(mailbox, before, after, ctx)
+
+
+def _turn_on_at_addresses(owner: Owner, turned_on: PreferenceChange, ctx: Context) -> None:
+    for source, said in owner.preferences.items():
+        if source != OWN and changed(said, turned_on) != said:
+            mailbox = address_mailbox(source)
+            ctx.emit(MAILBOXES, mailbox, ChangePreferences(mailbox, turned_on, to_stay=True))
 
 
 def _with(owner: Owner, source: str, said: Preferences | None) -> Owner:

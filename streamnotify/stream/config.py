@@ -12,6 +12,11 @@ from typing import Any
 from streamnotify.wire.kafka_security import KafkaSecurity
 from streamnotify.wire.topics import TASK_EVENTS, Topic
 
+SESSION_TIMEOUT = timedelta(seconds=10)
+LONGEST_LEASE = SESSION_TIMEOUT / 2
+# A container is replaced in less. As long the partitions of a worker lie idle that does not come back.
+STATIC_SESSION_TIMEOUT = timedelta(seconds=45)
+
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
@@ -30,6 +35,8 @@ class EngineConfig:
         heartbeat: how often we tell the group that we live.
         settle: how long events in transit get before a second counts as complete (DESIGN section 6).
         frontier_topic: the public topic whose intake makes the frontier.
+        instance_id: this worker's own name in the group, for which its partitions wait until the session time-out
+            when it stops; None: they go to others at once.
     """
 
     bootstrap_servers: str
@@ -40,10 +47,16 @@ class EngineConfig:
     partitions: int = 8
     deployment_epoch: int = 0
     health_bind: tuple[str, int] | None = None
-    session_timeout: timedelta = timedelta(seconds=10)
+    session_timeout: timedelta = SESSION_TIMEOUT
     heartbeat: timedelta = timedelta(seconds=2)
     settle: timedelta = timedelta(seconds=2)
     frontier_topic: str = TASK_EVENTS.name
+    instance_id: str | None = None
+
+    @property
+    def lease_limit(self) -> timedelta:
+        """How long we may act after the group's last answer: others own our partitions after the session time-out."""
+        return min(self.session_timeout / 2, LONGEST_LEASE)
 
     @property
     def client(self) -> dict[str, Any]:

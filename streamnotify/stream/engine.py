@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +25,7 @@ from streamnotify.stream.data_dir import discard_if_old, mark_alive
 from streamnotify.stream.faust_app import faust_app, stateful_table
 from streamnotify.stream.fetching import FetchingThread
 from streamnotify.stream.frontier import Frontier
+from streamnotify.stream.group_members import member_named
 from streamnotify.stream.intake import Intake
 from streamnotify.stream.lanes import NO_STORE, Lanes
 from streamnotify.stream.lease import Lease
@@ -31,6 +33,7 @@ from streamnotify.stream.metrics import HEARTBEAT_AGE, PARTITIONS_OWNED
 from streamnotify.stream.partitions import OwnedPartition, Ownership
 from streamnotify.stream.positions import Positions
 from streamnotify.stream.processor import Processor
+from streamnotify.stream.static_member import StaticMember
 from streamnotify.stream.store import share_cache
 from streamnotify.stream.takeover import Takeover
 from streamnotify.stream.ticker import Ticker
@@ -55,7 +58,8 @@ class Engine:
     def __init__(self, stations: Sequence[Station], config: EngineConfig) -> None:
         self._stations = stations
         self._config = config
-        self.lease = Lease(config.session_timeout.total_seconds() / 2)
+        self.lease = Lease(config.lease_limit.total_seconds())
+        self._member = _static_member(stations, config)
         self.ownership = Ownership()
         self.app = faust_app(config)
         self._pools: list[AttemptPool] = []
@@ -102,7 +106,7 @@ class Engine:
         self._assemble(producer, admin, await asyncio.to_thread(topic_ids.read, admin, self._config, self._stations))
         self.app.finalize()
         background = [asyncio.create_task(self._guard(task)) for task in self._background]
-        starting = asyncio.create_task(self._guard(self.app.start()))
+        starting = asyncio.create_task(self._guard(self._start()))
         await _first(stop.wait(), self._failed.wait(), self._crashed(starting))
         failure = self.failure or self.app.crash_reason
         if failure is not None:
@@ -115,6 +119,11 @@ class Engine:
         for task in background:
             task.cancel()
         await producer.stop()
+
+    async def _start(self) -> None:
+        if self._member is not None:
+            await self._member.prepare()
+        await self.app.start()
 
     async def _crashed(self, starting: asyncio.Task[None]) -> None:
         """Wait until Faust has ended by itself."""
@@ -187,6 +196,8 @@ class Engine:
         OrderedCommitConsumer.before_revocation = staticmethod(self._suspend_attempts)
         OrderedCommitConsumer.before_assignment = staticmethod(self.ownership.clear)
         FetchingThread.on_heartbeat = staticmethod(self.lease.heartbeat_answered)
+        FetchingThread.on_forgotten = staticmethod(self.lease.forget)
+        FetchingThread.on_joined = staticmethod(self._member.joined if self._member else lambda member_id: None)
         cast(Any, self.app.transport).Consumer = OrderedCommitConsumer
 
     def _chunk_done(self, partition: OwnedPartition, chunk: Chunk) -> None:
@@ -207,13 +218,15 @@ class Engine:
 
     async def _watch(self) -> None:
         """Resume attempts after a rebalance, and keep the gauges."""
-        flowing, marked = False, 0.0
+        flowing, marked, attempts_from = False, 0.0, None
         while True:
             if time.monotonic() - marked > MARK_ALIVE_EVERY:
                 mark_alive(self._config.data_dir)
                 marked = time.monotonic()
             was_flowing, flowing, owned = flowing, self.flowing, len(list(self.ownership))
-            if flowing:
+            if flowing and attempts_from is None:
+                attempts_from = time.monotonic() + (self._member.attempts_wait if self._member else 0.0)
+            if flowing and attempts_from is not None and time.monotonic() >= attempts_from:
                 for pool in self._pools:
                     pool.resume()
             if flowing and not was_flowing:
@@ -228,6 +241,16 @@ class Engine:
             await task
         except Exception as exc:  # noqa: BLE001 - whatever it was, the process must end
             await self.crash(exc)
+
+
+def _static_member(stations: Sequence[Station], config: EngineConfig) -> StaticMember | None:
+    name = config.instance_id
+    if name is None:
+        return None
+    look = functools.partial(member_named, config.bootstrap_servers, config.security, config.app_id, name)
+    read = {config.topic_name(topic) for station in stations for topic in station.inputs}
+    admin = TopicAdmin(config.bootstrap_servers, config.security)
+    return StaticMember(name, config, look, lambda: admin.partition_counts(read))
 
 
 def _stateless_processors(station: Station, ids: topic_ids.CurrentIds) -> Callable[[TP], Processor]:

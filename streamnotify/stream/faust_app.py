@@ -39,6 +39,7 @@ def faust_app(config: EngineConfig) -> faust.App:
         topic_allow_declare=False,  # topics are made by `streamnotify topics apply`
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=config.instance_id,
         consumer_metadata_max_age_ms=METADATA_AGE_MS,
         broker_session_timeout=session,
         broker_heartbeat_interval=config.heartbeat.total_seconds(),

@@ -25,6 +25,8 @@ class FetchingThread(AIOKafkaConsumerThread):
     """Faust's consumer thread with read-committed isolation, real pausing, paced fetches and watched heartbeats."""
 
     on_heartbeat: ClassVar[Callable[[], None]]
+    on_forgotten: ClassVar[Callable[[], None]]
+    on_joined: ClassVar[Callable[[str], None]]
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -41,11 +43,27 @@ class FetchingThread(AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         _pace_fetches(consumer._fetcher)
         self._watch_heartbeats(consumer._coordinator)
+        if consumer._group_instance_id is not None:
+            self._stay_out_when_forgotten(consumer._coordinator)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """As Faust's; nothing is fetched meanwhile: what a takeover asks the broker would wait for each empty fetch."""
-        self._pass_on_pauses(self._ensure_consumer(), frozenset())
+        consumer = self._ensure_consumer()
+        type(self).on_joined(consumer._coordinator.member_id)
+        self._pass_on_pauses(consumer, frozenset())
         await super().on_partitions_assigned(assigned, generation_id)
+
+    def _stay_out_when_forgotten(self, coordinator: Any) -> None:
+        """aiokafka would join again by its name, from which the group may have taken it for a successor."""
+        reset = coordinator.reset_generation
+
+        def forgotten() -> None:
+            if coordinator._closing.done():
+                reset()
+            else:
+                type(self).on_forgotten()  # and keeps its id, with which the group refuses whatever it still asks
+
+        coordinator.reset_generation = forgotten
 
     async def committed(self, tp: TP) -> int | None:
         """What the group has committed on a partition, None if nothing."""

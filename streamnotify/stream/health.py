@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from streamnotify.errors import SettingsError
+from streamnotify.stream.http_answers import HttpAnswers
 
 logger = logging.getLogger(__name__)
-
-PORTS_TRIED = 20  # the asked-for port, or the next free one: workers of one machine share a setting
 
 
 class HealthServer:
@@ -37,11 +33,9 @@ class HealthServer:
 
     def start(self) -> tuple[str, int]:
         """Bind and answer from now on, until the process ends; returns host and port, which are logged."""
-        server = self._bind()
-        threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-        host, port = server.server_address[:2]
+        host, port = HttpAnswers(self.answer, self._host, self._port).start()
         logger.info("health and metrics on http://%s:%d", host, port)
-        return str(host), port
+        return host, port
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body for a path."""
@@ -54,29 +48,3 @@ class HealthServer:
         if path == "/metrics":
             return 200, CONTENT_TYPE_LATEST, generate_latest()
         return 404, "text/plain", b"try /livez, /readyz or /metrics\n"
-
-    def _bind(self) -> ThreadingHTTPServer:
-        handler = _handler(self.answer)
-        for port in range(self._port, self._port + PORTS_TRIED):
-            try:
-                return ThreadingHTTPServer((self._host, port), handler)
-            except (OSError, OverflowError) as exc:
-                taken = exc
-        allowed = f"an address of this machine with a free port among {PORTS_TRIED} is allowed"
-        raise SettingsError(f"STREAMNOTIFY_HEALTH_BIND is {self._host}:{self._port}: {allowed} ({taken})") from taken
-
-
-def _handler(answer: Callable[[str], tuple[int, str, bytes]]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, content_type, body = answer(self.path.split("?")[0])
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Health checks are not worth a line each."""
-
-    return Handler

@@ -24,7 +24,7 @@ class Lease:
     """The cheap first line before the broker's fence: checked before every send.
 
     Args:
-        limit: seconds; half the session time-out, after which others may own our partitions.
+        limit: seconds; at most half the session time-out, after which others may own our partitions.
         clock: seconds, monotonic.
     """
 
@@ -33,6 +33,11 @@ class Lease:
         self._clock = clock
         self._pulse_at = clock()
         self._heartbeat_at = clock()
+        self._forgotten = False
+
+    def forget(self) -> None:
+        """The group does not know this process any more: it never may act again."""
+        self._forgotten = True
 
     def heartbeat_answered(self) -> None:
         """The group coordinator has answered a heartbeat or a join."""
@@ -49,7 +54,9 @@ class Lease:
         return self._clock() - self._pulse_at
 
     def check_pulse(self) -> None:
-        """Raise LeaseLost if this process was frozen for longer than the limit."""
+        """Raise LeaseLost if this process was frozen for longer than the limit, or is out of the group for good."""
+        if self._forgotten:
+            raise LeaseLost("the group does not know this worker any more, or knows another one by its name")
         gap = self.pulse_age
         if gap > self._limit:
             raise LeaseLost(f"this process stood still for {gap:.1f} s")

@@ -12,8 +12,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -38,11 +38,20 @@ class Backoff:
         return min(previous * 2, self.longest)
 
 
-def supervise(argv: Sequence[str], backoff: Backoff | None = None) -> int:
+def supervise(
+    argv: Sequence[str],
+    backoff: Backoff | None = None,
+    meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> int:
     """Run ``argv`` as a child process until told to stop, starting it again whenever it ends.
 
     The child gets a last argument ``--parent-fd=N`` to give to :func:`die_with_parent`. SIGTERM and SIGINT are passed
     on, a second one kills the child. Must run in the main thread.
+
+    Args:
+        argv: the child.
+        backoff: how long to wait before it is started again.
+        meanwhile: entered for each such wait.
 
     Returns:
         STOPPED after a signal, REFUSED if the child ended with that.
@@ -64,8 +73,9 @@ def supervise(argv: Sequence[str], backoff: Backoff | None = None) -> int:
                 logger.error(
                     "The engine process %s; starting it again in %g s", _ending(child.returncode), wait.total_seconds()
                 )
-                if signals.stop_requested(within=wait):
-                    return STOPPED
+                with meanwhile():
+                    if signals.stop_requested(within=wait):
+                        return STOPPED
     finally:
         os.close(alive)
         os.close(lifeline)

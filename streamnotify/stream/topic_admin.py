@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -19,6 +19,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     NewPartitions,
     NewTopic,
+    OffsetSpec,
     TopicDescription,
 )
 
@@ -205,6 +206,24 @@ class TopicAdmin:
     def topic_ids(self, names: Collection[str]) -> dict[str, str]:
         """The ids of those of ``names`` that exist; a topic made anew has a new one (DESIGN 3.8)."""
         return {name: str(topic.topic_id) for name, topic in self._described(names).items()}
+
+    def partition_counts(self, names: Collection[str]) -> dict[str, int]:
+        """How many partitions those of ``names`` have that exist."""
+        return {name: len(topic.partitions) for name, topic in self._described(names).items()}
+
+    def ends(self, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Of each partition (topic, number) that exists, the offset behind its last committed record."""
+        latest: Any = OffsetSpec.latest  # it has no types
+        asked = {TopicPartition(*place): latest() for place in places}
+        level = IsolationLevel.READ_COMMITTED
+        answers = self._admin.list_offsets(asked, isolation_level=level, request_timeout=self._timeout_s)
+        found = {
+            (place.topic, place.partition): self._answer(
+                answer, KafkaError.UNKNOWN_TOPIC_OR_PART, about=f"topic {place.topic}"
+            )
+            for place, answer in answers.items()
+        }
+        return {place: end.offset for place, end in found.items() if end is not None}
 
     def diff(self, layouts: Sequence[TopicLayout]) -> list[Difference]:
         """All differences between the cluster and ``layouts``, in their order."""

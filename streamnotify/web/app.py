@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Request
+import msgspec
+from fastapi import APIRouter, FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from streamnotify.render.policy import Brand
-from streamnotify.render.unsubscribe import UnsubscribeLinks
+from streamnotify.render.recipient_links import RecipientLinks
+from streamnotify.web.api.application import PATH as API
 from streamnotify.web.commands import Commands
 from streamnotify.web.pages import Pages, WithHeaders
-from streamnotify.web.unsubscribe_pages import UnsubscribePages
+from streamnotify.web.read_model.queries import ReadModel
+from streamnotify.web.recipients.notifications import NotificationPages
+from streamnotify.web.recipients.preferences import PreferencePages
+from streamnotify.web.recipients.unsubscribe import UnsubscribePages
 
 
 def _now() -> datetime:
@@ -23,28 +28,54 @@ def _now() -> datetime:
 
 
 def application(
-    public_url: str,
-    links: UnsubscribeLinks,
+    public_url: str | None,
+    links: RecipientLinks | None,
     commands: Commands,
     brand: Brand,
+    read_model: ReadModel,
     *,
+    routers: Sequence[APIRouter] = (),
+    api: ASGIApp | None = None,
     clock: Callable[[], datetime] = _now,
 ) -> ASGIApp:
-    """All pages, under the path of ``public_url``, and ``/livez`` at the root.
+    """All pages and ``/api``, under the path of ``public_url``, and ``/livez`` and ``/readyz`` at the root.
+
+    ``/readyz`` says how far the read model is behind, and is 200 whatever that is: links in mails work without it.
 
     Args:
-        public_url: where the pages are reached from outside.
-        links: reads the tokens of unsubscribe links.
+        public_url: where they are reached from outside; None: at the root.
+        links: reads the tokens of links in mails; None: there are no pages for recipients.
         commands: takes what people want.
         brand: whose pages these are.
+        read_model: what is known of the topics.
+        routers: further paths.
+        api: the HTTP interface, if there is one.
         clock: the time now.
     """
     pages = Pages(brand)
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.include_router(
-        UnsubscribePages(links, commands, pages, clock).router, prefix=urlsplit(public_url).path.rstrip("/")
+    prefix = urlsplit(public_url or "").path.rstrip("/")
+    ours: tuple[APIRouter, ...] = (
+        ()
+        if links is None
+        else (
+            UnsubscribePages(links, commands, pages, clock).router,
+            NotificationPages(links.notifications, pages, read_model, clock).router,
+            PreferencePages(public_url or "", links.preferences, commands, pages, read_model, clock).router,
+        )
     )
+    for router in (*ours, *routers):
+        app.include_router(router, prefix=prefix)
+    if api is not None:
+        app.mount(prefix + API, api)
     app.add_api_route("/livez", _alive, methods=["GET", "HEAD"])
+
+    # Not async: it reads the file, which may take a while.
+    def ready() -> Response:
+        freshness = {"read_model": read_model.freshness(clock())}
+        return Response(msgspec.json.encode(freshness) + b"\n", media_type="application/json")
+
+    app.add_api_route("/readyz", ready, methods=["GET", "HEAD"])
 
     async def problem(_: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from email.message import Message
 from email.parser import BytesParser
 from urllib.parse import parse_qsl
 
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+
+from streamnotify.web.bodies import PATIENCE, body_of
 
 MAX_BYTES = 8 * 1024
-PATIENCE = timedelta(seconds=10)
 
 
-async def form_of(request: Request, patience: timedelta = PATIENCE) -> dict[str, str]:
+async def form_of(request: Request, patience: timedelta = PATIENCE, *, most: int = MAX_BYTES) -> dict[str, str]:
     """The fields of a posted form, url-encoded or multipart (RFC 8058 allows both); of a repeated one, the last.
 
     What is no form has no fields.
+
+    Args:
+        request: the request.
+        patience: how long all of it may take.
+        most: bytes that it may have.
 
     Raises:
         HTTPException: 413 if it is too large, 408 if it does not come, 400 if it breaks off.
     """
     content_type = request.headers.get("content-type", "")
-    body = await _body(request, patience)
+    body = await body_of(request, most, patience)
     if content_type.lower().startswith("multipart/form-data"):
         return _multipart(content_type, body)
-    return dict(parse_qsl(body.decode("utf-8", "replace")))
-
-
-async def _body(request: Request, patience: timedelta) -> bytes:
-    body = b""
-    try:
-        async with asyncio.timeout(patience.total_seconds()):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise HTTPException(413, headers={"Connection": "close"})
-    except TimeoutError:
-        raise HTTPException(408, headers={"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise HTTPException(400) from None
-    return body
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def _multipart(content_type: str, body: bytes) -> dict[str, str]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streamnotify.render.cleaning import many_lines
 from streamnotify.render.policy import Brand
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -26,6 +27,7 @@ class Pages:
             loader=FileSystemLoader(_TEMPLATES),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_harmless,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -50,6 +52,11 @@ class Pages:
         """A page from ``<template>.html``."""
         html = self._environment.get_template(f"{template}.html").render(variables)
         return HTMLResponse(html, status, dict(headers or {}))
+
+
+def _harmless(value: Any) -> Any:
+    """A value as it is shown: a text from outside without what steers a terminal or turns the text around."""
+    return many_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 class WithHeaders:

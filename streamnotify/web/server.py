@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from streamnotify.errors import SettingsError
+from streamnotify.web.connections import Connection
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def serve(app: ASGIApp, host: str, port: int) -> None:
     listening = _bound(host, port)
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -11,6 +11,7 @@ from streamnotify.domain.delivery import AttemptResult, OutgoingMail
 from streamnotify.domain.monitors import Monitor, TaskCheck
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.domain.pending import PendingDigest
+from streamnotify.domain.preference_changes import PreferenceChange
 from streamnotify.domain.preferences import OptOuts, Preferences, Profile, UnsubscribeScope
 from streamnotify.domain.runs import RunUpdate
 from streamnotify.domain.schedule import Schedule
@@ -209,6 +210,18 @@ class Unsubscribe(msgspec.Struct, frozen=True, array_like=True, tag="unsubscribe
     everything: bool = False
 
 
+class ChangePreferences(msgspec.Struct, frozen=True, array_like=True, tag="change_preferences"):
+    """web or mailboxes -> mailboxes, keyed by the mailbox: its person wants this to be otherwise.
+
+    The mailbox publishes what it makes of it on ``user-preferences``. ``to_stay``: one mailbox of a person tells their
+    other one, which does not tell it back.
+    """
+
+    mailbox: str
+    change: PreferenceChange
+    to_stay: bool = False
+
+
 class AskMailbox(msgspec.Struct, frozen=True, array_like=True, tag="ask_mailbox"):
     """Anybody -> mailboxes, keyed by the mailbox: how does it stand?"""
 
@@ -333,6 +346,7 @@ MailboxesCommand = (
     | MovePending
     | MarkRead
     | Unsubscribe
+    | ChangePreferences
     | AskMailbox
 )
 OutboxCommand = DeliverMail | RecordResult | RecordFeedback | SetOptOuts | SetOrganization

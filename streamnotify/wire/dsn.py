@@ -10,13 +10,11 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from email_validator import EmailNotValidError
-
-from streamnotify.domain.feedback import BounceType, FeedbackEvent, enhanced_status
+from streamnotify.domain.feedback import BounceType, FeedbackEvent
 from streamnotify.errors import StreamnotifyError
-from streamnotify.wire.addresses import ascii_address
 from streamnotify.wire.feedback import NotificationFeedback, notification_of
-from streamnotify.wire.fields import NAME_LENGTH, TEXT_LENGTH
+from streamnotify.wire.fields import NAME_LENGTH
+from streamnotify.wire.reported import reported_address, reported_status, reported_text
 
 MAX_BYTES = 2 * 1024 * 1024
 MOST_RECIPIENTS = 1000
@@ -30,8 +28,6 @@ _EVENTS = {
     "expanded": FeedbackEvent.SENT,
 }
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
-_ADDRESS = re.compile(r"<?([^\s<>]+@[^\s<>]+)>?")
-_NOT_PRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]+")
 
 
 class NoDeliveryStatus(StreamnotifyError):
@@ -64,8 +60,8 @@ def feedback_of(mail: bytes) -> list[NotificationFeedback]:
 def _feedback(mail: Message) -> Iterator[NotificationFeedback]:
     blocks = _status_blocks(mail)
     original = _original_headers(mail)
-    message_id = _text(original["Message-ID"]) if original is not None else None
-    notification_id = _text(original["X-Notification-ID"]) if original is not None else None
+    message_id = reported_text(original["Message-ID"]) if original is not None else None
+    notification_id = reported_text(original["X-Notification-ID"]) if original is not None else None
     reported_at = _instant(mail["Date"])
     for block in [block for block in blocks if "Action" in block][:MOST_RECIPIENTS]:
         feedback = _of_recipient(block, message_id, (notification_id or "")[:NAME_LENGTH] or None, reported_at)
@@ -104,12 +100,12 @@ def _original_headers(mail: Message) -> Message | None:
 def _of_recipient(
     block: Message, message_id: str | None, notification_id: str | None, reported_at: datetime | None
 ) -> NotificationFeedback | None:
-    event = _EVENTS.get((_text(block["Action"]) or "").split(" ")[0].lower(), FeedbackEvent.UNKNOWN)
+    event = _EVENTS.get((reported_text(block["Action"]) or "").split(" ")[0].lower(), FeedbackEvent.UNKNOWN)
     diagnostic = _after_type(block["Diagnostic-Code"])
     email = _address(block["Original-Recipient"]) or _address(block["Final-Recipient"])
     if email is None and notification_id is None and notification_of(message_id) is None:
         return None
-    status = _status(_text(block["Status"]), diagnostic)
+    status = reported_status(reported_text(block["Status"]), diagnostic)
     return NotificationFeedback(
         event=event,
         notification_id=notification_id,
@@ -118,15 +114,9 @@ def _of_recipient(
         at=_instant(block["Last-Attempt-Date"]) or reported_at,
         bounce_type=_bounce_type(status) if event is FeedbackEvent.BOUNCED else None,
         status=status,
-        detail=diagnostic or _text(block["Status"]),
+        detail=diagnostic or reported_text(block["Status"]),
         source=SOURCE,
     )
-
-
-def _status(stated: str | None, diagnostic: str | None) -> str | None:
-    """The status code; where it says only that something failed, the one in the server's words."""
-    status, in_words = enhanced_status(stated), enhanced_status(diagnostic)
-    return in_words or status if status is None or status.endswith(".0.0") else status
 
 
 def _bounce_type(status: str | None) -> BounceType:
@@ -138,31 +128,22 @@ def _bounce_type(status: str | None) -> BounceType:
 
 def _address(field: Any) -> str | None:
     """The address in an Original-Recipient or Final-Recipient field; None if it is of no use."""
-    kind, _, rest = (_text(field) or "").partition(";")
+    kind, _, rest = (reported_text(field) or "").partition(";")
     if kind.strip().lower() not in ("rfc822", "utf-8"):
         return None
-    found = _ADDRESS.fullmatch(_XTEXT.sub(lambda code: chr(int(code[1], 16)), rest.strip()))
-    try:
-        return ascii_address(found[1]) if found else None
-    except (EmailNotValidError, ValueError):
-        return None
+    return reported_address(_XTEXT.sub(lambda code: chr(int(code[1], 16)), rest))
 
 
 def _after_type(field: Any) -> str | None:
     """``smtp; 550 5.1.1 ...`` without the type in front."""
-    text = _text(field)
+    text = reported_text(field)
     kind, separator, rest = (text or "").partition(";")
     return (rest.strip() if separator and " " not in kind.strip() else text) or None
 
 
 def _instant(field: Any) -> datetime | None:
     try:
-        at = parsedate_to_datetime(_text(field) or "")
+        at = parsedate_to_datetime(reported_text(field) or "")
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError, TypeError, IndexError):
         return None
-
-
-def _text(field: Any) -> str | None:
-    """A header as one line of text, at most 4096 characters; None if there is none."""
-    return _NOT_PRINTABLE.sub(" ", str(field)).strip()[:TEXT_LENGTH] or None if field is not None else None

@@ -42,6 +42,11 @@ class NotificationFeedback(BaseModel):
         """The notification it is about, as far as the event or its Message-ID says."""
         return self.notification_id or notification_of(self.message_id)
 
+    @property
+    def key(self) -> str | None:
+        """The record's key: the address, else the notification."""
+        return self.email.lower() if self.email else self.notification
+
 
 def parse(value: bytes | None) -> NotificationFeedback:
     """A record's value as a delivery event.

@@ -213,6 +213,12 @@ def public_preferences(preferences: domain.Preferences, revision: int | None = N
     )
 
 
+def has_room(preferences: domain.Preferences) -> bool:
+    """Whether a mailbox can keep ``preferences``, and their record be read again."""
+    named = max(len(preferences.organizations), len(preferences.kinds))
+    return named <= MOST_NAMED and len(_encode(preferences)) <= MOST_BYTES
+
+
 def without_effect(record: Preferences, path: str = "") -> list[str]:
     """What in a record changes nothing though it says so: path and reason."""
     return [

@@ -22,6 +22,18 @@ def test_values_are_shown_with_their_sources_and_secrets_masked(tmp_path: Path) 
     assert shown.exit_code == 0
 
 
+def test_a_secret_in_a_file_is_shown_as_such_and_masked(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hunter2hunter2\n")
+    shown = streamnotify("config", "--json", directory=tmp_path, SMTP_PASSWORD_FILE="password")
+    listed = json.loads(shown.output)["settings"]["SMTP_PASSWORD"]
+    assert (listed["value"], listed["source"]) == ("********", "file")
+    assert "hunter2" not in shown.output
+    (tmp_path / "password").unlink()
+    refused = streamnotify("config", directory=tmp_path, SMTP_PASSWORD_FILE="password")
+    assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
+    assert "SMTP_PASSWORD_FILE is 'password': a file of" in refused.output
+
+
 def test_a_wrong_value_ends_with_one_line_and_exit_code_1(tmp_path: Path) -> None:
     shown = streamnotify("config", directory=tmp_path, SMTP_PORT="high")
     assert (shown.exit_code, shown.output) == (

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from streamnotify.cli.why import EXIT_NOT_SENT, EXIT_UNKNOWN
-from streamnotify.cli.why_run import why_silent
-from streamnotify.cli.why_words import SUPPRESSED, meaning
 from streamnotify.devtools.kafka import EmbeddedKafka
 from streamnotify.domain.notifications import SuppressionReason
 from streamnotify.domain.run_steps import IngestPolicy
 from streamnotify.stations.ingest import Oddities, read_update
 from streamnotify.testing.memory import MemoryRecord
+from streamnotify.why.runs import why_silent
+from streamnotify.why.words import SUPPRESSED, meaning
 from streamnotify.wire.dead_letter import FIELD, REASON, STAGE
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
 from tests.cli.deployments import Deployment

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from streamnotify import settings
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = {settings.name_of(field) for field in settings.Settings.model_fields}
+SETTINGS = set(settings.names())
 # What the source's deployment calls the worker's secrets, in its order.
 RELAY_SECRETS = ["SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASSWORD", "FRONTEND_URL"]
 

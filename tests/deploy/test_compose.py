@@ -55,7 +55,7 @@ def test_a_container_of_ours_gets_settings_that_it_accepts(
     assert SERVICES[name]["environment"].keys() <= SETTINGS
     accepted = loaded(monkeypatch, tmp_path, environment(name))
     assert accepted.kafka_bootstrap_servers == "kafka:19092"
-    assert accepted.unsubscribe_links is not None
+    assert accepted.recipient_links is not None
     assert accepted.smtp_complete == (name == "worker")
 
 
@@ -89,7 +89,7 @@ def test_the_topics_are_made_before_worker_and_web_start() -> None:
         assert SERVICES[name]["depends_on"]["topics"] == {"condition": "service_completed_successfully"}
 
 
-@pytest.mark.parametrize(("name", "bind", "path"), [("worker", "HEALTH", "/readyz"), ("web", "HTTP", "/livez")])
+@pytest.mark.parametrize(("name", "bind", "path"), [("worker", "HEALTH", "/readyz"), ("web", "HTTP", "/readyz")])
 def test_what_runs_on_is_checked_where_it_answers_and_has_time_to_stop(name: str, bind: str, path: str) -> None:
     service = SERVICES[name]
     port = environment(name)[f"STREAMNOTIFY_{bind}_BIND"].rpartition(":")[2]
@@ -101,6 +101,10 @@ def test_what_runs_on_is_checked_where_it_answers_and_has_time_to_stop(name: str
 
 def test_the_worker_keeps_its_state_in_a_volume() -> None:
     assert SERVICES["worker"]["volumes"] == [f"worker:{image.environment()['STREAMNOTIFY_DATA_DIR']}"]
+
+
+def test_web_keeps_its_read_model_in_a_volume() -> None:
+    assert SERVICES["web"]["volumes"] == [f"web:{image.environment()['STREAMNOTIFY_DATA_DIR']}"]
 
 
 def test_kafka_is_the_one_that_the_tests_run_on_and_keeps_what_it_has() -> None:

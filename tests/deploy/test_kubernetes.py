@@ -9,6 +9,7 @@ import pytest
 
 from streamnotify.smtp.presets import PRESETS
 from streamnotify.stream.worker import STOP_WITHIN
+from streamnotify.web.api.token_file import read_tokens
 from tests.deploy import image, kubernetes
 from tests.deploy.deployment_files import RELAY_SECRETS, SETTINGS, document, documents, environment_of, loaded, pinned
 from tests.deploy.kubernetes import BASE, DIRECTORY, ENVIRONMENTS, OVERLAYS
@@ -57,10 +58,19 @@ def test_a_misspelt_field_is_found(tmp_path: Path) -> None:
 
 def test_the_worker_gets_the_five_secrets_of_the_source_from_one_secret() -> None:
     [worker] = PODS["streamnotify-worker"]["containers"]
-    assert [each["name"] for each in worker["env"]] == RELAY_SECRETS
-    for each in worker["env"]:
+    secrets = [each for each in worker["env"] if "secretKeyRef" in each["valueFrom"]]
+    assert [each["name"] for each in secrets] == RELAY_SECRETS
+    for each in secrets:
         assert each["valueFrom"] == {"secretKeyRef": {"name": "streamnotify-worker-secrets", "key": each["name"]}}
     assert list(EXAMPLES["streamnotify-worker-secrets"]["stringData"]) == RELAY_SECRETS
+
+
+def test_each_worker_is_named_after_its_pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Which the StatefulSet gives to one pod at a time, with the volume of the one before."""
+    [worker] = PODS["streamnotify-worker"]["containers"]
+    [name] = [each for each in worker["env"] if each["name"] == "STREAMNOTIFY_INSTANCE_ID"]
+    assert name["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert loaded(monkeypatch, tmp_path, {name["name"]: "streamnotify-worker-0"}).instance_id == "streamnotify-worker-0"
 
 
 def test_every_secret_that_a_pod_reads_has_an_example() -> None:
@@ -90,7 +100,7 @@ def test_the_pods_of_an_environment_accept_their_settings(
     relay = EXAMPLES["streamnotify-worker-secrets"]["stringData"]
     of_image = {name: value for name, value in image.environment().items() if name in SETTINGS}
     accepted = loaded(monkeypatch, tmp_path, {**of_image, **given, **secrets, **relay, "SMTP_FROM": "noreply@a.test"})
-    assert accepted.unsubscribe_links is not None
+    assert accepted.recipient_links is not None
     assert accepted.smtp_complete
 
 
@@ -144,7 +154,7 @@ def test_a_pod_runs_without_root_and_without_a_token(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "bind", "ready"), [("streamnotify-worker", "HEALTH", "/readyz"), ("streamnotify-web", "HTTP", "/livez")]
+    ("name", "bind", "ready"), [("streamnotify-worker", "HEALTH", "/readyz"), ("streamnotify-web", "HTTP", "/readyz")]
 )
 def test_the_probes_ask_where_the_process_answers(name: str, bind: str, ready: str) -> None:
     [container] = PODS[name]["containers"]
@@ -174,6 +184,28 @@ def test_the_worker_makes_the_topics_first_and_keeps_its_state_on_a_volume_of_it
     mounts = {mount["name"]: mount["mountPath"] for mount in worker["volumeMounts"]}
     assert mounts[claim["metadata"]["name"]] == image.environment()["STREAMNOTIFY_DATA_DIR"]
     assert workload["serviceName"] in of_kind("Service")
+
+
+def test_web_builds_its_read_model_on_a_volume_that_goes_with_the_pod() -> None:
+    pod = PODS["streamnotify-web"]
+    [data] = [volume["name"] for volume in pod["volumes"] if "ephemeral" in volume]
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts[data] == image.environment()["STREAMNOTIFY_DATA_DIR"]
+
+
+def test_web_has_its_tokens_from_a_secret_that_may_be_absent(tmp_path: Path) -> None:
+    """The worker, whose settings are the same otherwise, would refuse a file that it does not have."""
+    pod, secret = PODS["streamnotify-web"], EXAMPLES["streamnotify-api-tokens"]
+    setting = {"name": secret["metadata"]["name"], "key": "STREAMNOTIFY_API_TOKENS_FILE", "optional": True}
+    assert pod["containers"][0]["env"] == [{"name": setting["key"], "valueFrom": {"secretKeyRef": setting}}]
+    [volume] = [each for each in pod["volumes"] if each.get("secret", {}).get("secretName") == setting["name"]]
+    assert volume["secret"]["optional"] is True
+    [mount] = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"]]
+    assert "subPath" not in mount
+    directory, name = secret["stringData"][setting["key"]].rsplit("/", 1)
+    assert directory == mount["mountPath"]
+    (tmp_path / name).write_text(secret["stringData"][name])
+    assert [token.organization_id for token in read_tokens(tmp_path / name)] == ["org-a"]
 
 
 def test_selectors_find_their_pods() -> None:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from streamnotify.devtools.browser import NoBrowser, chromium
 from streamnotify.devtools.inbox import Inbox
+from tests.web.chromium import DESKTOP, browser, visit
 
 
 @pytest.fixture
@@ -68,9 +70,21 @@ def test_the_html_of_a_mail_may_run_and_fetch_nothing(inbox: Inbox) -> None:
     _send(inbox, html="<script>alert(1)</script>")
     answer = _get(inbox, "mails/1/html")
     policy = answer.headers["Content-Security-Policy"]
-    assert policy.startswith("sandbox allow-popups; default-src 'none'")
+    assert policy.startswith("sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'")
     assert "script" not in policy
-    assert b'sandbox="allow-popups"' in _get(inbox, "").read()
+    assert b'sandbox="allow-popups allow-popups-to-escape-sandbox"' in _get(inbox, "").read()
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ("<!DOCTYPE html><html><head><title>T", '<!DOCTYPE html><html><head><base target="_blank"><title>T'),
+        ("<p>Hello</p>", '<base target="_blank"><p>Hello</p>'),
+    ],
+)
+def test_the_links_of_a_mail_open_in_tabs_of_their_own(inbox: Inbox, html: str, shown: str) -> None:
+    _send(inbox, html=html)
+    assert _get(inbox, "mails/1/html").read().decode().startswith(shown)
 
 
 def test_a_path_that_leads_nowhere_is_not_found(inbox: Inbox) -> None:
@@ -83,3 +97,17 @@ def test_waiting_ends_when_the_mail_arrives_or_the_time_is_over(inbox: Inbox) ->
     assert not inbox.wait_for(bool, within=0.05)
     _send(inbox)
     assert inbox.wait_for(lambda mails: len(mails) == 1, within=5)
+
+
+def test_a_link_of_a_mail_leads_to_a_page_that_works(inbox: Inbox) -> None:
+    """In a real browser: the frame with the mail may run nothing, the page behind its link may."""
+    _send(inbox, html=f'<p><a href="{inbox.url}">Unsubscribe</a></p>')
+    try:
+        chromium()
+    except NoBrowser as error:
+        pytest.skip(f"whether links of mails can be followed was not looked at: {error}")
+    with browser() as running, visit(running, inbox.url.rstrip("/"), DESKTOP) as window:
+        window.page.goto(inbox.url)
+        with window.page.expect_popup() as opened:
+            window.page.frame_locator("iframe").get_by_text("Unsubscribe").click()
+        opened.value.get_by_text("1 mail").wait_for()  # its script has run

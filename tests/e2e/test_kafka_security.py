@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import uuid
@@ -11,11 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from streamnotify.stream.worker import EXIT_FAILED
 from tests.e2e.product import APP, MailServer, Product
 from tests.secured_kafka import PASSWORD, SecuredKafka
+from tests.web.web_process import WebProcess
 
 PAGE = Path(__file__).parents[2] / "docs" / "kafka-security.md"
 USERS = ("worker", "publisher", "web", "operator", "nobody")
@@ -66,7 +69,10 @@ def test_workers_publisher_and_commands_need_no_more_than_the_page_lists(
     secured: SecuredKafka, product: Product, relay: MailServer
 ) -> None:
     """One worker with a password, one with a certificate, in one group; the event comes from the SDK."""
-    product.start(1, **secured.scram("worker"))
+    env = secured.scram("worker")
+    password = product.directory / "password"
+    password.write_text(env.pop("KAFKA_SASL_PASSWORD") + "\n")
+    product.start(1, **env, KAFKA_SASL_PASSWORD_FILE=str(password), STREAMNOTIFY_INSTANCE_ID="worker-1")
     product.wait_until_running(1)
     product.start(2, **secured.mutual("worker"))
     product.wait_until_running(2)
@@ -81,6 +87,40 @@ def test_workers_publisher_and_commands_need_no_more_than_the_page_lists(
     why = command(product, secured.scram("operator"), "why", "--to", "ann@example.com")
     assert "sent" in why.stdout, why.stderr
     assert [product.stop(worker) for worker in (1, 2)] == [0, 0]
+
+
+def web_process(product: Product, directory: Path, env: Mapping[str, str]) -> WebProcess:
+    """``streamnotify web``, as somebody."""
+    own = {
+        "STREAMNOTIFY_DATA_DIR": str(directory / "data"),
+        "STREAMNOTIFY_PUBLIC_URL": "http://127.0.0.1/",
+        "STREAMNOTIFY_SECRET": "a secret for tests only",
+        "STREAMNOTIFY_HTTP_BIND": "127.0.0.1:0",
+    }
+    return WebProcess(directory, **{**product.env, **env, **own})
+
+
+def test_web_follows_the_topics_with_no_more_than_the_page_lists(
+    secured: SecuredKafka, product: Product, tmp_path: Path
+) -> None:
+    web = web_process(product, tmp_path, secured.scram("web"))
+    try:
+        product.wait_for(lambda: "Read model: up to date" in web.log)
+        known = httpx.get(f"{web.origin()}/readyz").json()["read_model"]
+    finally:
+        web.end(signal.SIGKILL)
+    assert known["behind_records"] == 0
+    assert "[error" not in web.log
+
+
+def test_web_says_once_why_it_is_not_let_in_and_serves(secured: SecuredKafka, product: Product, tmp_path: Path) -> None:
+    web = web_process(product, tmp_path, secured.scram("web", PASSWORD + "!"))
+    try:
+        product.wait_for(lambda: "the login of web fails (KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD)" in web.log)
+        assert httpx.get(f"{web.origin()}/readyz").status_code == 200
+    finally:
+        assert web.end() == 0
+    assert web.log.count("does not let us in") == 1
 
 
 @pytest.mark.parametrize(

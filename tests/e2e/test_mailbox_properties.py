@@ -16,6 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from streamnotify.domain.delivery import DeliveryPolicy, OutgoingMail
 from streamnotify.domain.digest import Lane, LanePolicy
+from streamnotify.domain.digest_wishes import DigestWish
+from streamnotify.domain.preference_changes import USUAL, PreferenceChange, Usual
 from streamnotify.domain.preferences import UnsubscribeScope
 from streamnotify.domain.recipients import mailbox_of
 from streamnotify.render.policy import RenderPolicy
@@ -23,7 +25,7 @@ from streamnotify.render.renderer import Renderer
 from streamnotify.stations import deliveries, directory, feedback, lanes, mailboxes
 from streamnotify.stations.mailing import MailboxPolicy
 from streamnotify.stream.layers import RECORD_ID
-from streamnotify.wire.commands import MailboxesCommand, NotifyAlert, NotifyTask, Unsubscribe
+from streamnotify.wire.commands import ChangePreferences, MailboxesCommand, NotifyAlert, NotifyTask, Unsubscribe
 from streamnotify.wire.topics import (
     DEAD_LETTERS,
     MAILBOXES,
@@ -165,6 +167,14 @@ class Mailboxes(RuleBasedStateMachine):
         mailbox = f"address:{email.lower()}"
         scope = UnsubscribeScope(mailbox, ("own_template",), organization_id)
         self.tell(Unsubscribe(scope, whole_organization=organization_id is not None), mailbox)
+
+    @rule(user_id=USER_IDS, is_wanted=st.booleans(), digest=st.sampled_from([None, USUAL, DigestWish(5 * MINUTE)]))
+    def somebody_chooses_on_their_page(self, user_id: str, is_wanted: bool, digest: DigestWish | Usual | None) -> None:
+        mailbox = f"user:{user_id}"
+        self.tell(
+            ChangePreferences(mailbox, PreferenceChange(organizations={"org-a": is_wanted}, digest=digest)), mailbox
+        )
+        self.refused[user_id] = set() if is_wanted else {"org-a"}
 
     @rule(is_off=st.booleans())
     def an_organization_is_switched(self, is_off: bool) -> None:

@@ -21,6 +21,7 @@ from streamnotify.domain.pending import DigestItem, DigestNotification, DigestSe
 from streamnotify.render.addresses import InvalidAddress
 from streamnotify.render.digest_variables import OF_DIGESTS, digest_variables
 from streamnotify.render.policy import RenderPolicy
+from streamnotify.render.recipient_links import DigestScope, RecipientLinks
 from streamnotify.render.renderer import RenderedMail, Renderer
 from tests.render.a_notification import a_notification
 from tests.render.reading import html_of, links, text_of
@@ -102,6 +103,19 @@ def test_without_a_page_of_them_all_there_is_no_link_to_it(policy: RenderPolicy)
     for said in read(mail(a_digest(tasks(37)), policy)):
         assert "View all" not in said
         assert "37 task notifications" in said
+
+
+def test_where_the_application_has_no_page_of_them_all_our_own_is_linked_about_exactly_this_mail() -> None:
+    signed = RecipientLinks("https://notify.example.com", "a secret of the tests")
+    digest = replace(a_digest(tasks(37)), mailbox="user:u1")
+    for policy in (replace(POLICY, links=signed), replace(VIEW_ALL, frontend_url=None, links=signed)):
+        rendered = mail(digest, policy)
+        [url] = re.findall(r"View all 37 notifications:\s+(\S+)", text_of(rendered))
+        assert url in links(html_of(rendered))
+        scope = signed.notifications.opened(url.rpartition("/")[2], NOW).scope
+        assert scope == DigestScope("user:u1", digest.notification_id, 37)
+    own = mail(digest, replace(VIEW_ALL, links=signed))
+    assert "View all 37 notifications: https://app.example.com/notifications" in text_of(own)
 
 
 def test_an_item_says_at_a_glance_what_became_of_what() -> None:
@@ -252,7 +266,7 @@ def test_a_template_of_ones_own_sees_every_variable(tmp_path: Path) -> None:
 
 
 def test_templates_have_exactly_the_declared_variables() -> None:
-    variables, warnings = digest_variables(digest_sample("few"), POLICY, {})
+    variables, warnings = digest_variables(digest_sample("few"), POLICY, {}, NOW)
     assert tuple(variables) == OF_DIGESTS
     assert warnings == ()
 

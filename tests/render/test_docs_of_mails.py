@@ -56,6 +56,11 @@ def test_the_example_brand_is_valid(tmp_path: Path) -> None:
 
 def test_every_variable_and_template_is_listed() -> None:
     listed = set(re.findall(r"`(\w+)`", PAGE))
-    assert {*DECLARED, *OF_ALERTS, *OF_HEALTH, *OF_DIGESTS} | {"brand", "unsubscribe_url", "subject"} <= listed
+    assert {*DECLARED, *OF_ALERTS, *OF_HEALTH, *OF_DIGESTS} | {
+        "brand",
+        "unsubscribe_url",
+        "preferences_url",
+        "subject",
+    } <= listed
     assert {field.name for part in (Item, Section) for field in fields(part)} | {"more"} <= listed
     assert set(Renderer(POLICY).library.names()) <= listed

@@ -10,6 +10,7 @@ import pytest
 from streamnotify.devtools.mail_views import parts
 from streamnotify.devtools.samples import sample_mail, samples_of
 from streamnotify.render.policy import Brand, RenderPolicy
+from streamnotify.render.recipient_links import RecipientLinks
 from streamnotify.render.renderer import RenderedMail, Renderer
 from tests.conftest import Golden
 
@@ -18,6 +19,7 @@ POLICY = RenderPolicy(
     Brand(name="Example", team="Example Team", footer="Example Ltd, 1 Example Street"),
     "https://app.example.com",
     link_notifications="/notifications",
+    links=RecipientLinks("https://notify.example.com", "a secret of these mails"),
     unsubscribe_mailto="unsubscribe@mail.example.com",
 )
 RENDERER = Renderer(POLICY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,14 +15,14 @@ from streamnotify.domain.alerts import ALERT, AlertNotification, HealthNotificat
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.domain.preferences import UnsubscribeScope
 from streamnotify.render.policy import RenderPolicy
+from streamnotify.render.recipient_links import RecipientLinks
 from streamnotify.render.renderer import Notification, RenderedMail, Renderer
-from streamnotify.render.unsubscribe import UnsubscribeLinks
 from tests.render.reading import html_of, links, text_of
 from tests.render.test_alert_mails import parsed
 
-LINKS = UnsubscribeLinks("https://notify.example.com", "a secret of some length, 32 bytes")
+LINKS = RecipientLinks("https://notify.example.com", "a secret of some length, 32 bytes")
 MAILTO = "mailto:stop@example.com?subject=unsubscribe%20"
-WITH_LINKS = RenderPolicy("noreply@example.com", unsubscribe=LINKS)
+WITH_LINKS = RenderPolicy("noreply@example.com", links=LINKS)
 
 TASK = replace(sample("success", "task_completion"), mailbox="user:u1")
 ALERTED = replace(alert_sample("dependents", ALERT), mailbox="user:u1")
@@ -43,7 +44,7 @@ def mail(policy: RenderPolicy, notification: Notification) -> RenderedMail:
 def opened(rendered: RenderedMail) -> UnsubscribeScope:
     """What the link of a mail unsubscribes from."""
     url = parsed(rendered)["List-Unsubscribe"].split(",")[0].strip("<>")
-    return LINKS.opened(url.rpartition("/")[2], NOW + timedelta(days=1))
+    return LINKS.unsubscribe.opened(url.rpartition("/")[2], NOW + timedelta(days=1)).scope
 
 
 @pytest.mark.parametrize(
@@ -66,12 +67,22 @@ def test_one_click_unsubscribes_from_the_kinds_of_the_mail(notification: Notific
     assert "ann" not in url.lower()
 
 
+@pytest.mark.parametrize(
+    "notification", [TASK, ALERTED, DIGEST, replace(health_sample("some-wrong"), mailbox="user:u1")]
+)
+def test_every_mail_leads_to_its_recipients_preferences(notification: Notification) -> None:
+    rendered = mail(WITH_LINKS, notification)
+    [url] = re.findall(r"Choose what you are mailed:\n(\S+)", text_of(rendered))
+    assert url in links(html_of(rendered))
+    assert LINKS.preferences.opened(url.rpartition("/")[2], NOW).scope.mailbox == "user:u1"
+
+
 def test_who_unsubscribes_by_mail_still_can() -> None:
     policy = replace(WITH_LINKS, unsubscribe_mailto="stop@example.com")
     both = parsed(mail(policy, DIGEST))["List-Unsubscribe"]
     assert both.startswith("<https://notify.example.com/unsubscribe/")
     assert both.endswith(f">, <{MAILTO}notification_digest>")
-    only = mail(replace(policy, unsubscribe=None), TASK)
+    only = mail(replace(policy, links=None), TASK)
     assert parsed(only)["List-Unsubscribe"] == f"<{MAILTO}task_completion>"
     assert parsed(only)["List-Unsubscribe-Post"] is None
     assert f"{MAILTO}task_completion" in links(html_of(only))
@@ -88,8 +99,8 @@ def test_a_mail_that_went_through_no_mailbox_is_its_addresss() -> None:
 
 
 def test_http_which_is_for_a_local_test_only_is_no_one_click() -> None:
-    links_here = UnsubscribeLinks("http://127.0.0.1:8090", "a secret of some length, 32 bytes")
-    headers = parsed(mail(replace(WITH_LINKS, unsubscribe=links_here), TASK))
+    links_here = RecipientLinks("http://127.0.0.1:8090", "a secret of some length, 32 bytes")
+    headers = parsed(mail(replace(WITH_LINKS, links=links_here), TASK))
     assert headers["List-Unsubscribe"].startswith("<http://127.0.0.1:8090/unsubscribe/")
     assert headers["List-Unsubscribe-Post"] is None
 

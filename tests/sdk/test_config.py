@@ -40,6 +40,21 @@ def test_every_variable_is_used(tmp_path: Path) -> None:
     assert "hunter2" not in repr(config)
 
 
+def test_the_passwords_may_be_in_files(tmp_path: Path) -> None:
+    (tmp_path / "sasl").write_text("hunter2\n")
+    (tmp_path / "key").write_text("hunter3")
+    files = {
+        "KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "sasl"),
+        "KAFKA_SSL_PASSWORD_FILE": str(tmp_path / "key"),
+    }
+    security = PublisherConfig.from_environment(files).security
+    assert (security.password, security.key_password) == ("hunter2", "hunter3")
+    with pytest.raises(SettingsError, match="KAFKA_SASL_PASSWORD and KAFKA_SASL_PASSWORD_FILE are both set"):
+        PublisherConfig.from_environment(files | {"KAFKA_SASL_PASSWORD": "hunter4"})
+    with pytest.raises(SettingsError, match=r"KAFKA_SSL_PASSWORD_FILE is '.*': a file of 1 to"):
+        PublisherConfig.from_environment({"KAFKA_SSL_PASSWORD_FILE": str(tmp_path / "none")})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("KAFKA_SECURITY_PROTOCOL", "TLS"), ("KAFKA_SASL_MECHANISM", "GSSAPI"), ("KAFKA_SSL_CERTFILE", "none.pem")],

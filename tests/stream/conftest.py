@@ -12,6 +12,7 @@ from streamnotify.devtools.kafka import EmbeddedKafka
 pytest.register_assert_rewrite("tests.stream.kafka_pipeline")
 
 from tests.stream.kafka_pipeline import KafkaPipeline  # noqa: E402 - after its asserts are told to explain themselves
+from tests.stream.noted_attempts import Attempts, Slow  # noqa: E402 - likewise
 
 
 @pytest.fixture
@@ -21,3 +22,16 @@ def deployment(kafka: EmbeddedKafka, unique: str, tmp_path: Path) -> Iterator[Ka
     made.create_topics()
     yield made
     made.close()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Slow:
+    """Has workers started from now on take so many seconds for an attempt."""
+    log = tmp_path / "attempts"
+
+    def set_up(seconds: float) -> Attempts:
+        monkeypatch.setenv("SLOW_LOG", str(log))
+        monkeypatch.setenv("SLOW_SECONDS", str(seconds))
+        return Attempts(log)
+
+    return set_up

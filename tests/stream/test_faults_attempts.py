@@ -4,45 +4,16 @@ from __future__ import annotations
 
 import collections
 import random
-from collections.abc import Callable
-from pathlib import Path
-
-import pytest
 
 from streamnotify.stream.processor import RESULT
 from tests.records import headers_of
 from tests.stream import pipeline
 from tests.stream.kafka_pipeline import KafkaPipeline
 from tests.stream.load import Supervision
+from tests.stream.noted_attempts import SLOW, Slow
 from tests.stream.proxy import Fault, Proxy
 
-SLOW = "tests.stream.slow_pipeline"
 EVERY = 1_000_000  # times
-
-
-class Attempts:
-    """What the performers of all workers noted."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-
-    def keys(self, what: str, *, by: int | None = None) -> list[str]:
-        """The keys of the attempts that began, were done or aborted, perhaps by one process only."""
-        lines = [line.split() for line in self._log.read_text().splitlines()] if self._log.exists() else []
-        return [key for pid, noted, key in lines if noted == what and by in (None, int(pid))]
-
-
-@pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[float], Attempts]:
-    """Has workers started from now on take so many seconds for an attempt."""
-    log = tmp_path / "attempts"
-
-    def set_up(seconds: float) -> Attempts:
-        monkeypatch.setenv("SLOW_LOG", str(log))
-        monkeypatch.setenv("SLOW_SECONDS", str(seconds))
-        return Attempts(log)
-
-    return set_up
 
 
 def performed(deployment: KafkaPipeline) -> dict[str, int]:
@@ -90,7 +61,7 @@ def test_every_attempt_ends_once_whatever_happens_to_the_workers(deployment: Kaf
 
 
 def test_a_slow_attempt_is_aborted_at_revocation_and_made_by_the_new_owner(
-    deployment: KafkaPipeline, slow: Callable[[float], Attempts]
+    deployment: KafkaPipeline, slow: Slow
 ) -> None:
     """The first worker would take minutes; the second, which takes its partitions over, ends them all."""
     keys = [f"a{n}" for n in range(8)]
@@ -110,7 +81,7 @@ def test_a_slow_attempt_is_aborted_at_revocation_and_made_by_the_new_owner(
 
 
 def test_a_result_that_was_sent_before_the_worker_died_is_taken_and_the_attempt_not_made_again(
-    deployment: KafkaPipeline, slow: Callable[[float], Attempts]
+    deployment: KafkaPipeline, slow: Slow
 ) -> None:
     """Its owner could not persist that it has the result; the next one reads it before it starts open attempts."""
     keys = [f"a{n}" for n in range(8)]
@@ -130,9 +101,7 @@ def test_a_result_that_was_sent_before_the_worker_died_is_taken_and_the_attempt_
     assert sorted(attempts.keys("begin")) == keys
 
 
-def test_a_result_that_lies_there_twice_is_taken_once(
-    deployment: KafkaPipeline, slow: Callable[[float], Attempts]
-) -> None:
+def test_a_result_that_lies_there_twice_is_taken_once(deployment: KafkaPipeline, slow: Slow) -> None:
     """The broker's answer to it was lost, so it was sent again."""
     keys = [f"a{n}" for n in range(8)]
     attempts = slow(1)

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiokafka.conn
 
-from streamnotify.stream import lease, topic_ids, writer
+from streamnotify.stream import lease, static_member, topic_ids, writer
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.worker import run
 
@@ -39,6 +39,7 @@ def main() -> None:
         _through_proxy(int(told["bootstrap_servers"].rsplit(":", 1)[1]), told["proxy"])
     writer.REQUEST_TIMEOUT_MS = told.get("send_timeout_ms", writer.REQUEST_TIMEOUT_MS)  # 30 s are long in a test
     lease.UNHEARD_LIMIT = told.get("unheard_limit", lease.UNHEARD_LIMIT)  # so are three minutes
+    static_member.GRACE = told.get("grace", static_member.GRACE)
     topic_ids.LOOK_EVERY = told.get("look_every", topic_ids.LOOK_EVERY)
     module = importlib.import_module(told.get("stations", "tests.stream.pipeline"))
     config = EngineConfig(
@@ -53,6 +54,7 @@ def main() -> None:
         heartbeat=timedelta(seconds=1),
         settle=timedelta(seconds=told.get("settle", 2)),
         frontier_topic="numbers",
+        instance_id=told.get("instance_id"),
     )
     run(module.stations(), config)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,8 +14,9 @@ import httpx
 from streamnotify.domain.preferences import UnsubscribeScope
 from streamnotify.errors import StreamnotifyError
 from streamnotify.render.policy import Brand
-from streamnotify.render.unsubscribe import UnsubscribeLinks
+from streamnotify.render.recipient_links import RecipientLinks
 from streamnotify.web.app import application
+from streamnotify.web.read_model.queries import ReadModel
 from streamnotify.wire.topics import Topic
 
 PUBLIC_URL = "https://notify.example.com"
@@ -42,17 +45,30 @@ class Recorder:
 class Site:
     """The application and its recorder; ``now`` is its clock."""
 
-    def __init__(self, public_url: str = PUBLIC_URL, brand: Brand | None = None) -> None:
-        self.links = UnsubscribeLinks(public_url, SECRET)
+    def __init__(
+        self, public_url: str = PUBLIC_URL, brand: Brand | None = None, read_model: ReadModel | None = None
+    ) -> None:
+        self.links = RecipientLinks(public_url, SECRET)
         self.commands = Recorder()
         self.now = NOW
-        self._app = application(
-            public_url, self.links, self.commands, brand or Brand(name="Acme"), clock=lambda: self.now
+        self.app = application(
+            public_url,
+            self.links,
+            self.commands,
+            brand or Brand(name="Acme"),
+            read_model or ReadModel(Path("there is none")),
+            clock=lambda: self.now,
         )
 
     def link(self, scope: UnsubscribeScope = SCOPE) -> str:
         """The link of a mail of now."""
-        url = self.links.url(scope, NOW)
+        url = self.links.unsubscribe.url(scope, NOW)
+        assert url is not None
+        return url
+
+    def preferences_link(self, mailbox: str = SCOPE.mailbox) -> str:
+        """The one of a mail of now to this mailbox."""
+        url = self.links.preferences.url(replace(SCOPE, mailbox=mailbox), NOW)
         assert url is not None
         return url
 
@@ -61,7 +77,7 @@ class Site:
 
         async def answered() -> httpx.Response:
             # As a server does it: what is not caught is logged, and the client has an answer.
-            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport) as client:
                 return await client.request(method, url, **content)
 

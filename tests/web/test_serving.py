@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +14,8 @@ import httpx
 import msgspec
 import pytest
 
-from streamnotify import settings
 from streamnotify.devtools.kafka import EmbeddedKafka
-from streamnotify.render.unsubscribe import UnsubscribeLinks
+from streamnotify.render.recipient_links import RecipientLinks
 from streamnotify.stream.supervisor import REFUSED
 from streamnotify.stream.topic_admin import TopicAdmin
 from streamnotify.stream.topic_reader import TopicReader
@@ -27,48 +23,7 @@ from streamnotify.stream.writer import key_hash
 from streamnotify.wire.commands import MailboxesCommand, Unsubscribe
 from streamnotify.wire.topic_layout import layouts
 from tests.web.browsing import SCOPE, SECRET
-
-PUBLIC_URL = "http://127.0.0.1/mails"
-ENVIRONMENT = {
-    "STREAMNOTIFY_PUBLIC_URL": PUBLIC_URL,
-    "STREAMNOTIFY_SECRET": SECRET,
-    "STREAMNOTIFY_HTTP_BIND": "127.0.0.1:0",
-}
-
-
-class WebProcess:
-    """``streamnotify web``, and what it logs."""
-
-    def __init__(self, directory: Path, **environment: str) -> None:
-        self._log = directory / "web.log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streamnotify", "web"],
-                cwd=directory,
-                env=settings.child_environment({"PYTHONPATH": os.pathsep.join(sys.path), **environment}),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    @property
-    def log(self) -> str:
-        """What it has said so far."""
-        return self._log.read_text()
-
-    def origin(self) -> str:
-        """Where it listens, once it does."""
-        until = time.monotonic() + 60
-        while not (said := re.search(r"Pages on (http://\S+)", self.log)):
-            assert self._process.poll() is None, self.log
-            assert time.monotonic() < until, self.log
-            time.sleep(0.05)
-        return said[1]
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        """Stop it; the exit code."""
-        if self._process.poll() is None:
-            self._process.send_signal(number)
-        return self._process.wait(60)
+from tests.web.web_process import ENVIRONMENT, PUBLIC_URL, WebProcess
 
 
 @pytest.fixture
@@ -86,7 +41,7 @@ def web(kafka: EmbeddedKafka, unique: str, tmp_path: Path) -> Iterator[WebProces
 
 
 def path_of_link() -> str:
-    url = UnsubscribeLinks(PUBLIC_URL, SECRET).url(SCOPE, datetime.now(UTC))
+    url = RecipientLinks(PUBLIC_URL, SECRET).unsubscribe.url(SCOPE, datetime.now(UTC))
     assert url is not None
     return url.removeprefix("http://127.0.0.1")
 

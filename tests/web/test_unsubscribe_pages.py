@@ -16,16 +16,11 @@ import pytest
 from streamnotify.domain.preferences import UnsubscribeScope
 from streamnotify.errors import EngineFailure, StreamnotifyError, TopicsError
 from streamnotify.render.policy import Brand
-from streamnotify.render.unsubscribe import UnsubscribeLinks
+from streamnotify.render.recipient_links import RecipientLinks
 from streamnotify.web.forms import MAX_BYTES
-from streamnotify.web.unsubscribe_pages import names
+from streamnotify.web.recipients.kinds import names
 from streamnotify.wire.commands import Unsubscribe
 from tests.web.browsing import HEALTH, NOW, PUBLIC_URL, SCOPE, Site
-
-
-@pytest.fixture
-def site() -> Site:
-    return Site()
 
 
 def text_of(page: httpx.Response) -> str:
@@ -129,7 +124,7 @@ def test_reports_of_the_services_own_health_cannot_be_turned_off_and_the_page_sa
 
 def refused_links(site: Site) -> dict[str, str]:
     link = site.link()
-    foreign = UnsubscribeLinks(PUBLIC_URL, "another secret of 16").url(SCOPE, NOW)
+    foreign = RecipientLinks(PUBLIC_URL, "another secret of 16").unsubscribe.url(SCOPE, NOW)
     assert foreign is not None
     return {
         "forged": link[:-10] + ("A" if link[-10] != "A" else "B") + link[-9:],

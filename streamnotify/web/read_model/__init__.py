@@ -1,0 +1,1 @@
+"""What lies on the public topics, in a SQLite file that can be asked. A copy: it may lag, or be absent."""
