@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from streamnotify import bootstrap, settings
-from streamnotify.stream.topic_admin import Difference
+from streamnotify.stream.topic_differences import Difference
 
 
 @click.group()

@@ -19,7 +19,8 @@ from confluent_kafka.admin import (
 
 from streamnotify.devtools.kafka import EmbeddedKafka
 from streamnotify.errors import EngineFailure, TopicsError
-from streamnotify.stream.topic_admin import BrokerTopic, Difference, TopicAdmin, compare
+from streamnotify.stream.topic_admin import TopicAdmin
+from streamnotify.stream.topic_differences import BrokerTopic, Difference, compare
 from streamnotify.wire.topic_layout import TopicLayout, layouts
 
 
