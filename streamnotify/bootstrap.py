@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from pathlib import Path
 
 from streamnotify import settings
@@ -38,6 +39,11 @@ def build_stations(loaded: Settings) -> tuple[Station, ...]:
     placeholders = loaded.placeholder_domains
     if not loaded.smtp_complete:
         logger.warning("SMTP configuration incomplete. Email notifications will be disabled.")
+        logger.warning(
+            "Missing: %s. Mails that come up meanwhile are recorded as suppressed (smtp_not_configured) and not sent "
+            "later.",
+            loaded.smtp_missing,
+        )
     elif loaded.public_url is None and loaded.unsubscribe_mailto is None:
         logger.warning(
             "Mails carry no unsubscribe link. STREAMNOTIFY_PUBLIC_URL, or STREAMNOTIFY_UNSUBSCRIBE_MAILTO, gives them "
@@ -171,12 +177,14 @@ def engine_config(loaded: Settings, data_dir: Path) -> EngineConfig:
     )
 
 
-def topics(loaded: Settings) -> tuple[TopicAdmin, tuple[TopicLayout, ...]]:
-    """The cluster, and the topics it should have.
+def topics(
+    loaded: Settings, *, timeout: timedelta = timedelta(seconds=15)
+) -> tuple[TopicAdmin, tuple[TopicLayout, ...]]:
+    """The cluster, and the topics it should have. ``timeout`` is for each request.
 
     Raises:
         EngineFailure: if the cluster does not answer.
     """
-    admin = TopicAdmin(loaded.kafka_bootstrap_servers, loaded.kafka_security)
+    admin = TopicAdmin(loaded.kafka_bootstrap_servers, loaded.kafka_security, timeout=timeout)
     replication = loaded.replication or admin.default_replication()
     return admin, layouts(loaded.topic_prefix, loaded.app_id, loaded.partitions, replication)

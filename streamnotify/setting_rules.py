@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from streamnotify.domain.hosts import is_loopback
 from streamnotify.setting_values import host_of
 from streamnotify.smtp.presets import provider_of
 from streamnotify.wire.durations import format_duration
+from streamnotify.wire.secret_files import file_setting
 from streamnotify.wire.topic_layout import EVENT_RETENTION
 
 LEAST_RUN_RETENTION = EVENT_RETENTION + timedelta(days=2)  # a run must outlive its events (SPEC section 3)
@@ -30,13 +31,14 @@ _RESERVED = ("example", "test", "invalid", "localhost", "local", "example.com", 
 _LANES = ("STREAMNOTIFY_DIGEST", "STREAMNOTIFY_ALERT_DIGEST")
 
 
-def contradictions(values: Mapping[str, Any]) -> list[str]:
+def contradictions(values: Mapping[str, Any], in_files: Collection[str]) -> list[str]:
     """One sentence for each, naming the setting, its value and what is allowed.
 
     Args:
         values: every setting's parsed value by its name; secrets as plain text.
+        in_files: the names of the secrets that were read from files.
     """
-    return [*_relay(values), *_kafka(values), *_durations(values), *_links(values)]
+    return [*_relay(values), *_kafka(values), *_durations(values), *_links(values, in_files)]
 
 
 def doubts(values: Mapping[str, Any]) -> list[str]:
@@ -132,9 +134,11 @@ def _durations(values: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _links(values: Mapping[str, Any]) -> Iterator[str]:
-    secret = values["STREAMNOTIFY_SECRET"]
+def _links(values: Mapping[str, Any], in_files: Collection[str]) -> Iterator[str]:
+    name = "STREAMNOTIFY_SECRET"
+    secret = values[name]
     if values["STREAMNOTIFY_PUBLIC_URL"] and not secret:
         yield "STREAMNOTIFY_SECRET is not set: with STREAMNOTIFY_PUBLIC_URL it is required, to sign links"
     if secret and len(secret) < _LEAST_SECRET:
-        yield f"STREAMNOTIFY_SECRET is ********: at least {_LEAST_SECRET} characters are allowed"
+        given = f"{file_setting(name)} holds" if name in in_files else f"{name} is"
+        yield f"{given} ********: at least {_LEAST_SECRET} characters are needed"

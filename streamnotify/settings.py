@@ -310,8 +310,19 @@ class Settings(BaseSettings):
     @property
     def smtp_complete(self) -> bool:
         """True if mails can be sent: a relay, a sender, and user and password both or neither."""
-        credentials = (self.smtp_user is None) == (self.smtp_password is None)
-        return self.smtp_host is not None and self.smtp_from is not None and credentials
+        return not self.smtp_missing
+
+    @property
+    def smtp_missing(self) -> str:
+        """The settings without which no mail can be sent, in words for a person; empty if none is missing."""
+        missing = []
+        if self.smtp_host is None:
+            missing.append("SMTP_HOST (or SMTP_PRESET)")
+        if self.smtp_from is None:
+            missing.append("SMTP_FROM")
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            missing.append("SMTP_USER" if self.smtp_user is None else "SMTP_PASSWORD")
+        return ", ".join(missing)
 
     @property
     def kafka_security(self) -> KafkaSecurity:
@@ -345,13 +356,14 @@ def load() -> Settings:
         SettingsError: naming each wrong setting, its value (secrets masked) and what is allowed.
     """
     try:
-        settings = Settings(**_secrets_in_files())
+        in_files = _secrets_in_files()
+        settings = Settings(**in_files)
     except ValidationError as error:
         wrong = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
         raise SettingsError("\n".join(map(_problem, wrong))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{_DOTENV} cannot be read: {error}") from None
-    if problems := contradictions(_by_name(settings)):
+    if problems := contradictions(_by_name(settings), in_files):
         raise SettingsError("\n".join(problems))
     return settings
 

@@ -39,15 +39,28 @@ def test_the_stations_come_in_the_direction_of_the_data_and_read_what_the_one_be
     ]
 
 
-@pytest.mark.parametrize("missing", [{"SMTP_HOST": ""}, {"SMTP_USER": "u"}, {"SMTP_PASSWORD": "p"}, {"SMTP_FROM": ""}])
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"SMTP_HOST": ""}, "SMTP_HOST (or SMTP_PRESET)"),
+        ({"SMTP_USER": "u"}, "SMTP_PASSWORD"),
+        ({"SMTP_PASSWORD": "p"}, "SMTP_USER"),
+        ({"SMTP_HOST": "", "SMTP_FROM": ""}, "SMTP_HOST (or SMTP_PRESET), SMTP_FROM"),
+    ],
+)
 def test_incomplete_smtp_is_said_once_and_the_stations_run_all_the_same(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, missing: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, given: dict[str, str], missing: str
 ) -> None:
-    for name, text in missing.items():
+    for name, text in given.items():
         monkeypatch.setenv(name, text)
     loaded = settings.load()
     assert len(bootstrap.build_stations(loaded)) == 7
-    assert caplog.messages == ["SMTP configuration incomplete. Email notifications will be disabled."]
+    disabled, what = caplog.messages
+    assert disabled == "SMTP configuration incomplete. Email notifications will be disabled."
+    assert what == (
+        f"Missing: {missing}. Mails that come up meanwhile are recorded as suppressed (smtp_not_configured) and not "
+        "sent later."
+    )
     assert bootstrap.sender(loaded) is None
     assert bootstrap.renderer(loaded) is None
 

@@ -219,7 +219,7 @@ def test_a_password_never_goes_over_an_open_line_except_on_loopback(monkeypatch:
             {"STREAMNOTIFY_PUBLIC_URL": "https://notify.example.com"},
             "STREAMNOTIFY_SECRET is not set: with STREAMNOTIFY_PUBLIC_URL it is required, to sign links",
         ),
-        ({"STREAMNOTIFY_SECRET": "short"}, "STREAMNOTIFY_SECRET is ********: at least 16 characters are allowed"),
+        ({"STREAMNOTIFY_SECRET": "short"}, "STREAMNOTIFY_SECRET is ********: at least 16 characters are needed"),
         (
             {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "u"},
             "KAFKA_SASL_PASSWORD is not set: with KAFKA_SECURITY_PROTOCOL SASL_SSL it is required",
@@ -410,6 +410,14 @@ def test_a_file_that_holds_no_secret_is_refused_by_name_and_not_shown(
         Path("f").mkdir()
     allowed = "a file of 1 to 65536 bytes of UTF-8 is allowed"
     assert refusal(monkeypatch, SMTP_PASSWORD_FILE="f") == f"SMTP_PASSWORD_FILE is 'f': {allowed} {why}"
+
+
+def test_a_secret_in_a_file_that_is_too_short_is_refused_by_the_name_of_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("secret").write_text("hunter2")
+    said = refusal(monkeypatch, STREAMNOTIFY_SECRET_FILE="secret")
+    assert said == "STREAMNOTIFY_SECRET_FILE holds ********: at least 16 characters are needed"
 
 
 def test_a_secret_and_its_file_are_refused_together_each_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

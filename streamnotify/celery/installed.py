@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -9,15 +10,18 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Protocol
 
-from celery import Celery
+from celery import Celery, Task
 from celery.app.task import Context as Request
 
 from streamnotify.celery.headers import tenant
+from streamnotify.celery.mail_options import mail_options
 from streamnotify.errors import SettingsError
 from streamnotify.sdk import api
 from streamnotify.sdk.config import PublisherConfig
 from streamnotify.sdk.event import Context, TaskEvent
 from streamnotify.sdk.publisher import Publisher
+
+logger = logging.getLogger(__name__)
 
 ContextOf = Callable[[Request, Any, Any], Context | Mapping[str, Any] | None]
 RecipientOf = Callable[[Request], Mapping[str, Any] | None]
@@ -52,6 +56,7 @@ class Installed:
     with_traceback: bool | None
     db_session: DbSession | None
     _ignored: dict[str, bool] = field(default_factory=dict)
+    _warned_of: set[str] = field(default_factory=set)
 
     @property
     def publisher(self) -> EventPublisher:
@@ -92,6 +97,19 @@ class Installed:
             if len(self._ignored) < 10_000:  # names arrive from outside
                 self._ignored[task_name] = ignored
         return ignored
+
+    def warn_if_unheard(self, task: Task) -> None:
+        """Say, once for each task, that it asks for mails which will never be, since it is ignored."""
+        if task.app is not self.app or not self.ignores(task.name) or task.name in self._warned_of:
+            return
+        self._warned_of.add(task.name)
+        if mail_options(task) is not None:
+            pattern = next(pattern for pattern in self.ignore if fnmatchcase(task.name, pattern))
+            logger.warning(
+                "task %s has @email_notification, and install(ignore=...) has %s: nothing is published about it",
+                task.name,
+                pattern,
+            )
 
     def speaks_for(self, task_name: str) -> bool:
         """Whether a task known by its name only is this app's; one that no app here registered is everybody's."""

@@ -148,6 +148,8 @@ class Receivers:
         seen = self._seen(request.task, Request(request.request_dict))
         if seen is not None:
             self._publish(event_of(seen, Kind.RECEIVED, now))
+        else:
+            self._installed.warn_if_unheard(request.task)
 
     def _revoked(
         self, *, sender: Task, request: Request, terminated: bool, signum: Any, expired: bool, **_: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from streamnotify.smtp.fault import SmtpFault
 from streamnotify.smtp.hints import hint
 from streamnotify.smtp.policy import SmtpPolicy
 from streamnotify.smtp.pool import Pool
-from streamnotify.stream.topic_admin import TopicAdmin
+from streamnotify.stream.topic_admin import APPLY_COMMAND, TopicAdmin
 from streamnotify.web.api.token_file import read_tokens
 from streamnotify.wire.durations import format_duration
+from streamnotify.wire.topic_layout import TopicLayout
 
 EXIT_FAILED = 1
 EXIT_WARNED = 3
@@ -29,14 +31,17 @@ _CHECK_TIMEOUT = timedelta(seconds=5)
 
 @click.command()
 @click.option(
-    "--check", is_flag=True, help="Also connect to Kafka and to the mail relay, read the tokens, warn about mails."
+    "--check",
+    is_flag=True,
+    help="Also connect to Kafka and to the mail relay, look at the topics, read the tokens, warn about mails.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def command(check: bool, as_json: bool) -> None:
     """Show every setting: its value (secrets masked), whether from environment, .env or default, and its meaning.
 
-    Exit code 0 if all is well, 1 if a setting is wrong or, with --check, something does not answer; 3 if everything
-    answers, but mails are likely not to arrive: that is said too, as far as it can be told without asking DNS.
+    Exit code 0 if all is well, 1 if a setting is wrong or, with --check, something does not answer or topics keep the
+    worker from starting; 3 if mails are likely not to arrive: that is said too, as far as it can be told without
+    asking DNS.
 
     \b
     Example:
@@ -96,7 +101,13 @@ def _print(loaded: settings.Settings, checks: dict[str, str], warnings: list[str
     for name, meant in settings.misspelt().items():
         click.secho(f"{name} is no setting; did you mean {meant}?", fg="yellow", err=True)
     if not loaded.smtp_complete:
-        click.secho("SMTP configuration incomplete. Email notifications will be disabled.", fg="yellow", err=True)
+        click.secho(
+            f"SMTP configuration incomplete. Email notifications will be disabled. Missing: {loaded.smtp_missing}",
+            fg="yellow",
+            err=True,
+        )
+    if checks:
+        click.secho("\nChecked", bold=True)
     for name, answer in checks.items():
         failed = isinstance(answer, _Failure)
         click.secho(f"{name}: {'FAILED, ' if failed else 'ok, '}{answer}", fg="red" if failed else "green")
@@ -105,7 +116,7 @@ def _print(loaded: settings.Settings, checks: dict[str, str], warnings: list[str
 
 
 def _answers(loaded: settings.Settings) -> dict[str, str]:
-    answers = {"kafka": _kafka_answer(loaded), "smtp": _smtp_answer(loaded)}
+    answers = _kafka_answers(loaded) | {"smtp": _smtp_answer(loaded)}
     if loaded.api_tokens_file is not None:
         answers["tokens"] = _tokens_answer(loaded.api_tokens_file)
     return answers
@@ -119,19 +130,34 @@ def _tokens_answer(file: Path) -> str:
     return f"{file} has {'1 token' if number == 1 else f'{number} tokens'}"
 
 
-def _kafka_answer(loaded: settings.Settings) -> str:
+def _kafka_answers(loaded: settings.Settings) -> dict[str, str]:
+    """The topics are looked at if Kafka answers at all."""
     try:
-        admin = TopicAdmin(loaded.kafka_bootstrap_servers, loaded.kafka_security, timeout=_CHECK_TIMEOUT)
-        return f"{loaded.kafka_bootstrap_servers} answers with {admin.brokers()} broker(s)"
+        admin, declared = bootstrap.topics(loaded, timeout=_CHECK_TIMEOUT)
+        kafka = f"{loaded.kafka_bootstrap_servers} answers with {admin.brokers()} broker(s)"
+    except StreamnotifyError as error:
+        return {"kafka": _Failure(error)}
+    return {"kafka": kafka, "topics": _topics_answer(admin, declared)}
+
+
+def _topics_answer(admin: TopicAdmin, declared: Sequence[TopicLayout]) -> str:
+    """What the worker says of them when it starts, in short."""
+    try:
+        blocking = [difference for difference in admin.diff(declared) if difference.blocks]
     except StreamnotifyError as error:
         return _Failure(error)
+    if not blocking:
+        return f"{len(declared)} are there"
+    mended = any(difference.remedy is None for difference in blocking)
+    number = len({difference.topic for difference in blocking})
+    return _Failure(f"{number} missing or wrong. Run: {APPLY_COMMAND if mended else 'streamnotify topics diff'}")
 
 
 def _smtp_answer(loaded: settings.Settings) -> str:
     try:
         policy = bootstrap.smtp_policy(loaded)
         if policy is None:
-            return _Failure("SMTP_HOST, a sender address, or one of SMTP_USER and SMTP_PASSWORD is missing")
+            return _Failure(f"missing: {loaded.smtp_missing}")
         return asyncio.run(_greet(policy))
     except (StreamnotifyError, OSError, ValueError) as error:
         said = str(error) or "no answer"

@@ -118,7 +118,9 @@ def _show(who: str, answers: Sequence[MailboxAnswer], last: Sequence[Story]) -> 
         click.echo(visible(f"  {_line(mail)}"))
     if not answers and not last:
         click.echo(
-            visible(f"Nothing is known of {who}: a user's id is case-sensitive, and other addresses keep nothing")
+            visible(
+                f"Nothing is known of {who}: no mail to it is known, and it belongs to no user (ids are case-sensitive)"
+            )
         )
 
 

@@ -33,6 +33,7 @@ SUBCOMMANDS = {
     "demo": Subcommand("demo", "dev", "Show everything at work on this machine."),
     "emit": Subcommand("emit", "worker", "Publish task events from flags, files or pipes."),
     "feedback": Subcommand("feedback", "worker", "Take in what mail servers report about our mails."),
+    "inbox": Subcommand("inbox", "dev", "Take every mail in and show it on a page of this machine."),
     "kafka": Subcommand("kafka", "worker", "Run an embedded Kafka, and its console tools on any Kafka."),
     "mailbox": Subcommand("mailbox", "worker", "Show somebody's mailbox: preferences, digests and last mails."),
     "monitor": Subcommand("monitor", "worker", "Define monitors, see how they stand, and have them look now."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -84,17 +83,8 @@ def _relay(loaded: Settings) -> tuple[Pool, SmtpPolicy, Renderer]:
     except (StreamnotifyError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     raise click.ClickException(
-        f"SMTP configuration incomplete. Email notifications will be disabled. Missing: {', '.join(_missing(loaded))}"
+        f"SMTP configuration incomplete. Email notifications will be disabled. Missing: {loaded.smtp_missing}"
     )
-
-
-def _missing(loaded: Settings) -> Iterator[str]:
-    if loaded.smtp_host is None:
-        yield "SMTP_HOST or SMTP_PRESET"
-    if loaded.smtp_from is None:
-        yield "SMTP_FROM"
-    if (loaded.smtp_user is None) != (loaded.smtp_password is None):
-        yield "SMTP_USER" if loaded.smtp_user is None else "SMTP_PASSWORD"
 
 
 def _mail(renderer: Renderer, address: str, template: str) -> OutgoingMail:

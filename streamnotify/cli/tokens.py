@@ -41,7 +41,7 @@ def command() -> None:
     \b
     Example:
       streamnotify token create ci --scope publish --organization org-a --user u1 --file tokens.jsonl
-      streamnotify token list tokens.jsonl
+      streamnotify token list --file tokens.jsonl
     """
 
 
@@ -100,16 +100,20 @@ def create(
 
 
 @command.command("list")
-@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file of tokens.  [default: STREAMNOTIFY_API_TOKENS_FILE]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def list_(file: Path | None, as_json: bool) -> None:
-    """List the tokens of FILE, by default of STREAMNOTIFY_API_TOKENS_FILE.
+    """List the tokens of a file.
 
     Exit code 0, also if some have expired, 78 if the file is wrong or none is named.
 
     \b
     Example:
-      streamnotify token list --json
+      streamnotify token list --file tokens.jsonl --json
     """
     try:
         path = file or settings.load().api_tokens_file
@@ -117,7 +121,7 @@ def list_(file: Path | None, as_json: bool) -> None:
     except SettingsError as error:
         _refuse(str(error))
     if path is None:
-        _refuse("name a file, or set STREAMNOTIFY_API_TOKENS_FILE")
+        _refuse("name a file with --file, or set STREAMNOTIFY_API_TOKENS_FILE")
     now = datetime.now(UTC)
     if as_json:
         click.echo(json.dumps([_described(token, now) for token in tokens], indent=2))

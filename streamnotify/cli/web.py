@@ -70,20 +70,22 @@ def _serve(loaded: settings.Settings) -> None:
         topic_prefix=loaded.topic_prefix,
     )
     read_model = ReadModel(file_in(loaded.data_dir))
-    webhooks = Webhooks(providers_of(loaded), KafkaFeedbackTopic(config))
+    providers = providers_of(loaded)
+    webhooks = Webhooks(providers, KafkaFeedbackTopic(config))
     api = None
     if loaded.api_tokens_file is not None:
         api = api_application(
             TokenFile(loaded.api_tokens_file), KafkaEventTopic(config), read_model, public_url=loaded.public_url
         )
     app = application(
-        loaded.public_url, links, KafkaCommands(config), brand, read_model, routers=[webhooks.router], api=api
+        loaded.public_url, links, KafkaCommands(config), brand, read_model, api=api, webhooks=webhooks.app
     )
     followed = Followed(
         file_in(loaded.data_dir), loaded.kafka_bootstrap_servers, loaded.kafka_security, loaded.topic_prefix
     )
+    on = ", ".join(provider.name for provider in providers) or "none"
     with Follower(followed):
-        serve(app, loaded.http_bind.host, loaded.http_bind.port)
+        serve(app, loaded.http_bind.host, loaded.http_bind.port, [f"Webhooks that are on: {on}"])
 
 
 def _refuse(why: str) -> NoReturn:

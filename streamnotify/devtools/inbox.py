@@ -10,11 +10,13 @@ import email
 import email.policy
 import json
 import logging
+import os
 import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -24,6 +26,8 @@ from types import TracebackType
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from streamnotify.errors import StreamnotifyError
 
 HOST = "127.0.0.1"
 KEPT = 1000  # mails; older ones are dropped
@@ -40,6 +44,10 @@ _PAGE_POLICY = (
 )
 
 logger = logging.getLogger(__name__)
+
+
+class PortRefused(StreamnotifyError):
+    """A port cannot be listened on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +98,23 @@ class Inbox:
     Args:
         smtp_port: where mails are taken in; 0 for a free port.
         http_port: where the page is; 0 for a free port.
+
+    Raises:
+        PortRefused: if one of them is taken or not allowed.
     """
 
     def __init__(self, smtp_port: int = 0, http_port: int = 0) -> None:
         self._mails: deque[ReceivedMail] = deque(maxlen=KEPT)
         self._count = 0
         self._arrived = threading.Condition()
-        self._smtp = _SmtpServer(self, smtp_port)
-        self._http = _HttpServer(self, http_port)
+        with _listening_on(http_port):
+            self._http = _HttpServer(self, http_port)
+        try:
+            with _listening_on(smtp_port):
+                self._smtp = _SmtpServer(self, smtp_port)
+        except PortRefused:
+            self._http.server_close()
+            raise
 
     def __enter__(self) -> Inbox:
         self._smtp.start()
@@ -143,6 +160,15 @@ class Inbox:
         deadline = time.monotonic() + within
         with self._arrived:
             return self._arrived.wait_for(lambda: wanted(list(self._mails)), timeout=deadline - time.monotonic())
+
+
+@contextmanager
+def _listening_on(port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
+        raise PortRefused(f"Port {port} of {HOST} cannot be used: {reason}") from error
 
 
 class _SmtpServer:
@@ -236,3 +262,7 @@ def _with_links_that_open(html: str) -> str:
     """Its links in tabs of their own: there is no room for a page in the frame that shows the mail."""
     before, head, after = html.partition("<head>")
     return f"{before}{head}{_NEW_TABS}{after}" if head else f"{_NEW_TABS}{html}"
+
+
+if __name__ == "__main__":
+    raise SystemExit("The command is: streamnotify inbox")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from streamnotify.web.read_model.queries import ReadModel
 from streamnotify.web.recipients.notifications import NotificationPages
 from streamnotify.web.recipients.preferences import PreferencePages
 from streamnotify.web.recipients.unsubscribe import UnsubscribePages
+from streamnotify.web.webhooks.routes import PATH as WEBHOOKS
 
 
 def _now() -> datetime:
@@ -34,12 +35,13 @@ def application(
     brand: Brand,
     read_model: ReadModel,
     *,
-    routers: Sequence[APIRouter] = (),
     api: ASGIApp | None = None,
+    webhooks: ASGIApp | None = None,
     clock: Callable[[], datetime] = _now,
 ) -> ASGIApp:
-    """All pages and ``/api``, under the path of ``public_url``, and ``/livez`` and ``/readyz`` at the root.
+    """All pages, ``/api`` and ``/webhooks`` under the path of ``public_url``, ``/livez`` and ``/readyz`` at the root.
 
+    Both roots have a page that says what this is, for who looks whether it runs.
     ``/readyz`` says how far the read model is behind, and is 200 whatever that is: links in mails work without it.
 
     Args:
@@ -48,8 +50,8 @@ def application(
         commands: takes what people want.
         brand: whose pages these are.
         read_model: what is known of the topics.
-        routers: further paths.
         api: the HTTP interface, if there is one.
+        webhooks: what providers call, if any may.
         clock: the time now.
     """
     pages = Pages(brand)
@@ -64,10 +66,17 @@ def application(
             PreferencePages(public_url or "", links.preferences, commands, pages, read_model, clock).router,
         )
     )
-    for router in (*ours, *routers):
+    for router in ours:
         app.include_router(router, prefix=prefix)
-    if api is not None:
-        app.mount(prefix + API, api)
+    for path, part in ((API, api), (WEBHOOKS, webhooks)):
+        if part is not None:
+            app.mount(prefix + path, part)
+
+    async def running() -> Response:
+        return pages.page("running")
+
+    for root in {"/", f"{prefix}/", prefix} - {""}:
+        app.add_api_route(root, running, methods=["GET", "HEAD"])
     app.add_api_route("/livez", _alive, methods=["GET", "HEAD"])
 
     # Not async: it reads the file, which may take a while.

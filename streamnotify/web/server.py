@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+from collections.abc import Callable, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from streamnotify.errors import SettingsError
+from streamnotify.logs import Repetitions
 from streamnotify.web.connections import Connection
 
 logger = logging.getLogger(__name__)
@@ -18,18 +20,20 @@ _MOST_AT_A_TIME = 200  # requests; more are answered with 503
 _LONGEST_HEAD = 16 * 1024  # bytes of a request's line and headers
 
 
-def serve(app: ASGIApp, host: str, port: int) -> None:
+def serve(app: ASGIApp, host: str, port: int, notes: Sequence[str] = ()) -> None:
     """Serve ``app`` until SIGTERM or Ctrl-C; requests that have begun are finished, for ten seconds at most.
 
     Args:
         app: the application.
         host: address to bind.
         port: port to bind; 0 for any. What it is is logged.
+        notes: what is logged besides, once it is bound: who is refused reads the reason only.
 
     Raises:
         SettingsError: if it cannot be bound.
     """
     listening = _bound(host, port)
+    logging.getLogger("uvicorn.error").addFilter(_seldom(Repetitions("uvicorn")))
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -53,8 +57,15 @@ def serve(app: ASGIApp, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     shown = f"[{host}]" if ":" in host else host
+    for note in notes:
+        logger.info("%s", note)
     logger.info("Pages on http://%s:%d", shown, listening.getsockname()[1])
     server.run(sockets=[listening])
+
+
+def _seldom(repetitions: Repetitions) -> Callable[[logging.LogRecord], bool]:
+    """The filter for what anybody can have logged, as often as they like, by sending what is no HTTP."""
+    return lambda record: record.levelno > logging.WARNING or repetitions.filter(record)
 
 
 def _bound(host: str, port: int) -> socket.socket:

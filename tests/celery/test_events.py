@@ -302,6 +302,22 @@ def test_a_received_task_is_queued_and_carries_when(app: Celery, publisher: Reco
     assert request.request_dict["x-streamnotify-queued"] == event.queued_at.isoformat(timespec="milliseconds")
 
 
+def test_a_task_with_mails_that_is_ignored_is_warned_of_once(
+    publisher: RecordingPublisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = an_app(publisher, ignore=("other.*", "celery.*"))
+    mailed = email_notification()(app.task(lambda _: 42, name="celery.add"))
+    unmailed, heard = app.task(lambda _: 42, name="celery.sub"), app.task(lambda _: 42, name="shop.add")
+
+    for task in (mailed, unmailed, heard, mailed):
+        a_received(app, task)
+
+    assert [event.task_name for event in publisher.events] == ["shop.add"]
+    assert caplog.messages == [
+        "task celery.add has @email_notification, and install(ignore=...) has celery.*: nothing is published about it"
+    ]
+
+
 def test_a_lost_child_is_told_by_the_main_process(app: Celery, publisher: RecordingPublisher) -> None:
     task = app.task(lambda _: 42, name="answer")
     request = a_received(app, task, retries=1, **TENANT)

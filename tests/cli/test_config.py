@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamnotify.devtools.inbox import Inbox
 from streamnotify.devtools.kafka import EmbeddedKafka
+from tests.cli.deployments import PARTITIONS, Deployment
 from tests.cli.running import streamnotify
 
 
@@ -48,10 +49,13 @@ def test_what_is_misspelt_or_missing_is_pointed_out(tmp_path: Path) -> None:
     assert "SMTP configuration incomplete. Email notifications will be disabled." in shown.output
 
 
-def test_check_says_what_answers(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+def test_check_says_what_answers(kafka: EmbeddedKafka, unique: str, tmp_path: Path) -> None:
+    Deployment(kafka, unique, tmp_path)
     with Inbox() as inbox:
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "STREAMNOTIFY_TOPIC_PREFIX": f"{unique}.",
+            "STREAMNOTIFY_PARTITIONS": str(PARTITIONS),
             "SMTP_HOST": "127.0.0.1",
             "SMTP_PORT": str(inbox.smtp_port),
             "SMTP_FROM": "noreply@example.com",
@@ -59,8 +63,12 @@ def test_check_says_what_answers(kafka: EmbeddedKafka, tmp_path: Path) -> None:
         well = streamnotify("config", "--check", directory=tmp_path, **environment, SMTP_TLS="none")
         no_tls = streamnotify("config", "--check", "--json", directory=tmp_path, **environment)
     assert well.exit_code == 0
-    assert f"kafka: ok, {kafka.bootstrap_servers} answers with 1 broker(s)" in well.output
-    assert f"smtp: ok, 127.0.0.1:{inbox.smtp_port} answers" in well.output
+    assert well.output.rpartition("\n\n")[2].splitlines() == [
+        "Checked",
+        f"kafka: ok, {kafka.bootstrap_servers} answers with 1 broker(s)",
+        "topics: ok, 15 are there",
+        f"smtp: ok, 127.0.0.1:{inbox.smtp_port} answers",
+    ]
     answer = json.loads(no_tls.output)["checks"]["smtp"]
     assert (no_tls.exit_code, answer["ok"]) == (1, False)
     assert answer["answer"].endswith("SMTP_TLS=none for a local test server")
@@ -70,13 +78,29 @@ def test_check_says_what_does_not_answer(tmp_path: Path) -> None:
     shown = streamnotify("config", "--check", directory=tmp_path, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     assert shown.exit_code == 1
     assert "kafka: FAILED, Kafka at 127.0.0.1:1 does not answer" in shown.output
-    assert "smtp: FAILED, SMTP_HOST, a sender address" in shown.output
+    assert "smtp: FAILED, missing: SMTP_HOST (or SMTP_PRESET), SMTP_FROM" in shown.output
+    assert "topics: " not in shown.output
 
 
-def test_check_warns_of_mails_that_will_not_arrive(kafka: EmbeddedKafka, tmp_path: Path) -> None:
+def test_check_says_that_topics_are_missing_or_that_a_person_must_look(
+    kafka: EmbeddedKafka, unique: str, tmp_path: Path
+) -> None:
+    given = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "STREAMNOTIFY_TOPIC_PREFIX": f"{unique}."}
+    missing = streamnotify("config", "--check", directory=tmp_path, **given)
+    Deployment(kafka, unique, tmp_path)
+    wrong = streamnotify("config", "--check", directory=tmp_path, **given, STREAMNOTIFY_PARTITIONS=str(PARTITIONS + 1))
+    assert (missing.exit_code, wrong.exit_code) == (1, 1)
+    assert "topics: FAILED, 15 missing or wrong. Run: streamnotify topics apply\n" in missing.output
+    assert "topics: FAILED, 6 missing or wrong. Run: streamnotify topics diff\n" in wrong.output
+
+
+def test_check_warns_of_mails_that_will_not_arrive(kafka: EmbeddedKafka, unique: str, tmp_path: Path) -> None:
+    Deployment(kafka, unique, tmp_path)
     with Inbox() as inbox:
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "STREAMNOTIFY_TOPIC_PREFIX": f"{unique}.",
+            "STREAMNOTIFY_PARTITIONS": str(PARTITIONS),
             "SMTP_HOST": "0.0.0.0",  # this machine, but no loopback address
             "SMTP_PORT": str(inbox.smtp_port),
             "SMTP_TLS": "none",

@@ -180,9 +180,14 @@ def test_validating_says_everything_that_is_wrong_with_line_and_field(text: str,
 def test_what_is_right_is_right(tmp_path: Path) -> None:
     texts = [json.dumps(SMALLEST), json.dumps(ENCLOSED), json.dumps(SMALLEST | {"anything": {"of": "yours"}})]
     result = emit("--validate", *texts)
-    assert (result.exit_code, result.stdout) == (0, "3 events, 0 wrong, 0 with fields that are ignored\n")
+    assert (result.exit_code, result.stdout) == (0, "3 events, 0 wrong, 0 with fields that look misspelt\n")
     missing = emit("--validate", str(tmp_path / "none.json"), texts[0])
     assert (missing.exit_code, missing.stderr) == (1, f"Error: {tmp_path}/none.json: No such file or directory\n")
+
+
+def test_fields_that_look_misspelt_are_counted_in_wrong_events_too() -> None:
+    result = emit("--validate", json.dumps(SMALLEST | {"notfy": {}}), '{"taskname": "a", "status": "Running"}', "{}")
+    assert (result.exit_code, result.stdout) == (1, "3 events, 2 wrong, 2 with fields that look misspelt\n")
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,10 @@ def test_what_nobody_knows_is_told_by_the_exit_code(deployment: Deployment) -> N
     with a_worker(deployment):
         shown = deployment("mailbox", "show", "nobody@example.com")
     assert shown.exit_code == 1
-    assert shown.output.startswith("Nothing is known of nobody@example.com: a user's id is case-sensitive")
+    assert shown.output == (
+        "Nothing is known of nobody@example.com: no mail to it is known, and it belongs to no user "
+        "(ids are case-sensitive)\n"
+    )
 
 
 def test_mails_to_somebody_of_whom_nothing_is_kept_are_below_a_line_that_says_so(deployment: Deployment) -> None:

@@ -65,7 +65,7 @@ def test_incomplete_settings_are_named(tmp_path: Path) -> None:
     shown = streamnotify("send-test", "ann@example.com", directory=tmp_path, SMTP_USER="ann")
     assert shown.exit_code == 1
     assert "SMTP configuration incomplete. Email notifications will be disabled." in shown.output
-    assert "Missing: SMTP_HOST or SMTP_PRESET, SMTP_FROM, SMTP_PASSWORD" in shown.output
+    assert "Missing: SMTP_HOST (or SMTP_PRESET), SMTP_FROM, SMTP_PASSWORD" in shown.output
 
 
 def test_an_address_that_is_none_is_refused_before_anything_is_sent(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_the_list_shows_all_but_the_hash(tmp_path: Path) -> None:
         "ops  admin, all organizations, until 2020-01-01T00:00:00+00:00 (expired)",
         "2 tokens",
     ]
-    listed = json.loads(streamnotify("token", "list", str(file), "--json", directory=tmp_path).stdout)
+    listed = json.loads(streamnotify("token", "list", "--file", str(file), "--json", directory=tmp_path).stdout)
     assert [(each["name"], each["expired"], "sha256" in each) for each in listed] == [
         ("ci", False, False),
         ("ops", True, False),
@@ -106,9 +106,9 @@ def test_a_file_that_cannot_be_listed_is_told_of(tmp_path: Path) -> None:
     none = streamnotify("token", "list", directory=tmp_path)
     assert (none.exit_code, none.stderr) == (
         EXIT_SETTINGS,
-        "Error: name a file, or set STREAMNOTIFY_API_TOKENS_FILE\n",
+        "Error: name a file with --file, or set STREAMNOTIFY_API_TOKENS_FILE\n",
     )
-    assert streamnotify("token", "list", "nowhere", directory=tmp_path).exit_code == EXIT_SETTINGS
+    assert streamnotify("token", "list", "--file", "nowhere", directory=tmp_path).exit_code == EXIT_SETTINGS
 
 
 def test_config_check_reads_the_file(tmp_path: Path) -> None:

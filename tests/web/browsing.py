@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 from streamnotify.domain.preferences import UnsubscribeScope
 from streamnotify.errors import StreamnotifyError
@@ -46,7 +47,11 @@ class Site:
     """The application and its recorder; ``now`` is its clock."""
 
     def __init__(
-        self, public_url: str = PUBLIC_URL, brand: Brand | None = None, read_model: ReadModel | None = None
+        self,
+        public_url: str = PUBLIC_URL,
+        brand: Brand | None = None,
+        read_model: ReadModel | None = None,
+        webhooks: ASGIApp | None = None,
     ) -> None:
         self.links = RecipientLinks(public_url, SECRET)
         self.commands = Recorder()
@@ -57,6 +62,7 @@ class Site:
             self.commands,
             brand or Brand(name="Acme"),
             read_model or ReadModel(Path("there is none")),
+            webhooks=webhooks,
             clock=lambda: self.now,
         )
 

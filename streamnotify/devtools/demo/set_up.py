@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 from streamnotify.devtools.demo.console_lines import ConsoleLines
@@ -69,8 +70,9 @@ def _kafka(parts: ExitStack, say: Say) -> tuple[EmbeddedKafka, Console]:
     libs = distribution.libs()
     say("Starting Apache Kafka, an inbox, `streamnotify worker` and `streamnotify web` …")
     started = time.monotonic()
-    port = KAFKA_PORT if is_free(KAFKA_PORT) else None
-    kafka = parts.enter_context(EmbeddedKafka(port=port, report=say, distribution=distribution))
+    # Whoever else takes the usual port just now may have it: the broker is tried again on another one.
+    ports = chain([_free_or_other(KAFKA_PORT)], iter(free_port, None))
+    kafka = parts.enter_context(EmbeddedKafka(report=say, distribution=distribution, choose_port=ports.__next__))
     topics = TopicAdmin(kafka.bootstrap_servers).apply(layouts("", "streamnotify", PARTITIONS, 1))
     say(f"✓ Apache Kafka on {kafka.bootstrap_servers} with {len(topics)} topics, after {_since(started)}")
     return kafka, Console(libs, kafka.bootstrap_servers)

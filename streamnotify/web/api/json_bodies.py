@@ -31,9 +31,33 @@ async def json_of(request: Request, most: int, patience: timedelta = PATIENCE) -
         Problem: 415 if it is no JSON by its headers, 400 by its content.
         HTTPException: as :func:`streamnotify.web.bodies.body_of`.
     """
+    return await run_in_threadpool(value_of, await json_text_of(request, most, patience))
+
+
+async def json_text_of(request: Request, most: int, patience: timedelta = PATIENCE) -> bytes:
+    """A request's body, unread, for :func:`value_of`; see :func:`json_of`."""
     _refuse_other_types(request)
-    body = await body_of(request, most, patience)
-    return await run_in_threadpool(_value, body)
+    return await body_of(request, most, patience)
+
+
+def value_of(body: bytes) -> Any:
+    """The value that a body holds. It may take fifty times as much memory.
+
+    Raises:
+        Problem: 400 if it is not the JSON that is allowed.
+    """
+    text = _text(body)
+    try:
+        value = json.loads(text, object_pairs_hook=no_key_twice, parse_constant=no_constant, parse_float=finite)
+    except json.JSONDecodeError as error:
+        raise _no_json(f"no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise _no_json("nested too deeply") from None
+    except ValueError as error:
+        raise _no_json(visible(str(error))) from None  # it may name what no UTF-8 can say
+    if _is_deeper(value, MOST_DEPTH):
+        raise _no_json("nested too deeply")
+    return value
 
 
 def _refuse_other_types(request: Request) -> None:
@@ -49,22 +73,11 @@ def _refuse_other_types(request: Request) -> None:
         raise Problem(415, "a body without Content-Encoding is allowed", headers={"Accept-Encoding": "identity"})
 
 
-def _value(body: bytes) -> Any:
+def _text(body: bytes) -> str:
     try:
-        text = body.decode()
+        return body.decode()
     except UnicodeDecodeError as error:
         raise _no_json(f"not UTF-8 at byte {error.start}") from None
-    try:
-        value = json.loads(text, object_pairs_hook=no_key_twice, parse_constant=no_constant, parse_float=finite)
-    except json.JSONDecodeError as error:
-        raise _no_json(f"no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise _no_json("nested too deeply") from None
-    except ValueError as error:
-        raise _no_json(visible(str(error))) from None  # it may name what no UTF-8 can say
-    if _is_deeper(value, MOST_DEPTH):
-        raise _no_json("nested too deeply")
-    return value
 
 
 def _is_deeper(value: Any, most: int) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from streamnotify.web.api.answers import as_json
 from streamnotify.web.api.event_topic import EventTopic
 from streamnotify.web.api.events import posted
 from streamnotify.web.api.examples import EVENT, EVENTS, TEST_MAIL
-from streamnotify.web.api.json_bodies import json_of
+from streamnotify.web.api.json_bodies import json_of, json_text_of, value_of
 from streamnotify.web.api.problems import unavailable
 from streamnotify.web.api.routes import Routes
 from streamnotify.web.api.tokens import Scope
@@ -30,7 +31,8 @@ log = logging.getLogger(__name__)
 
 MOST_BYTES = MAX_RECORD_BYTES  # of a request, as of a record
 MOST_AT_A_TIME = 16  # requests that wait for Kafka; so they leave threads to those who read, and to the pages
-PATIENCE = timedelta(seconds=5)  # of those that wait for their turn to
+MOST_LOOKED_AT = 2  # requests at a time: each may take 100 MB meanwhile, and more are not faster
+PATIENCE = timedelta(seconds=5)  # of those that wait for their turn
 _EVENT = {"$ref": "#/components/schemas/TaskEvent"}
 _EVENTS: dict[str, Any] = {
     "schema": {"oneOf": [_EVENT, {"type": "array", "items": _EVENT, "minItems": 1, "maxItems": 1000}]},
@@ -56,7 +58,8 @@ class Publishing:
         self._topic = topic
         self._model = model
         self._patience = patience
-        self._turns = asyncio.Semaphore(MOST_AT_A_TIME)
+        self._looks = asyncio.Semaphore(MOST_LOOKED_AT)
+        self._puts = asyncio.Semaphore(MOST_AT_A_TIME)
         routes = Routes(access, Scope.PUBLISH)
         routes.post("/task-events", self.events, "Accepted", _EVENTS)
         routes.post("/tasks/email-notification-test", self.test_mail, "TestMailAccepted", _TEST_MAIL, also=[409])
@@ -69,8 +72,9 @@ class Publishing:
         when Kafka has them. After a 503 some may be published: post them again, and let those that have a mail carry a
         `task_id`, so that they are not taken for other runs. An event without organization gets the token's.
         """
-        body = await json_of(request, MOST_BYTES)
-        found = await run_in_threadpool(posted, body, caller(request), self._model)
+        body = await json_text_of(request, MOST_BYTES)
+        async with self._turn(self._looks):
+            found = await run_in_threadpool(lambda: posted(value_of(body), caller(request), self._model))
         await self._publish(found.records)
         return as_json(found.accepted, 202)
 
@@ -86,15 +90,21 @@ class Publishing:
         return as_json({"task_id": task_id}, 202)
 
     async def _publish(self, records: Sequence[tuple[str, bytes]]) -> None:
+        async with self._turn(self._puts):
+            try:
+                await run_in_threadpool(self._topic.put, records)
+            except (EngineFailure, TopicsError) as error:
+                log.error("Events that were posted are not published: %s", error)
+                raise unavailable("Kafka did not take all of it") from None
+
+    @asynccontextmanager
+    async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._patience.total_seconds()):
-                await self._turns.acquire()
+                await turns.acquire()
         except TimeoutError:
-            raise unavailable("too many wait for Kafka; nothing was published") from None
+            raise unavailable("too much is being posted; nothing of this was published") from None
         try:
-            await run_in_threadpool(self._topic.put, records)
-        except (EngineFailure, TopicsError) as error:
-            log.error("Events that were posted are not published: %s", error)
-            raise unavailable("Kafka did not take all of it") from None
+            yield
         finally:
-            self._turns.release()
+            turns.release()

@@ -26,7 +26,7 @@ REFUSALS = {
     415: "The body is no JSON by its headers.",
     422: "A parameter or a field is wrong; `errors` says which and why.",
     429: "Too many requests; `Retry-After` says when to come again.",
-    503: "Kafka does not answer; `Retry-After` says when to come again.",
+    503: "Kafka does not answer, or too much is being posted; `Retry-After` says when to come again.",
 }
 _OF_READS = (401, 403, 422, 429)
 _OF_POSTS = (400, 401, 403, 408, 413, 415, 422, 429, 503)

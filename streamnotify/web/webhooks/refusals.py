@@ -31,6 +31,12 @@ class Unreadable(Refused):
     answer = 400
 
 
+class NotOn(Refused):
+    """The setting that switches this provider's webhook on is not there."""
+
+    answer = 404
+
+
 class NotNow(Refused):
     """It cannot be checked or kept at the moment; providers try again."""
 

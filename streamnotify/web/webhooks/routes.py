@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Protocol
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
@@ -16,11 +16,17 @@ from starlette.responses import PlainTextResponse, Response
 from streamnotify.errors import EngineFailure, TopicsError
 from streamnotify.web.bodies import body_of
 from streamnotify.web.webhooks.publishing import FeedbackTopic
-from streamnotify.web.webhooks.refusals import NotNow, RefusalLog, Refused
+from streamnotify.web.webhooks.refusals import NotNow, NotOn, RefusalLog, Refused
 from streamnotify.wire.feedback import NotificationFeedback
 
 log = logging.getLogger(__name__)
 
+PATH = "/webhooks"
+SWITCHES = {
+    "ses": "STREAMNOTIFY_WEBHOOK_SES_TOPIC_ARNS",
+    "sendgrid": "STREAMNOTIFY_WEBHOOK_SENDGRID_KEY",
+    "mailgun": "STREAMNOTIFY_WEBHOOK_MAILGUN_KEY",
+}  # all providers, and the setting that each needs
 MAX_BYTES = 1024 * 1024  # SendGrid sends 768 KB at most, SNS 256 KiB
 MOST_AT_A_TIME = 16  # requests; so they leave memory and threads to the pages
 _RETRY_S = 60
@@ -54,10 +60,10 @@ def _now() -> datetime:
 
 
 class Webhooks:
-    """The paths that providers call.
+    """The paths that providers call: ``app``, to be put at :data:`PATH`. All its answers are plain text.
 
     Args:
-        providers: those that may; the paths of others do not exist.
+        providers: those that may.
         topic: takes the events.
         clock: the time now.
     """
@@ -66,17 +72,20 @@ class Webhooks:
         self, providers: Sequence[Provider], topic: FeedbackTopic, clock: Callable[[], datetime] = _now
     ) -> None:
         self._providers = {provider.name: provider for provider in providers}
-        self._refusals = {provider.name: RefusalLog(provider.name) for provider in providers}
+        self._refusals = {name: RefusalLog(name) for name in SWITCHES}
         self._topic = topic
         self._clock = clock
         self._under_way = 0
-        self.router = APIRouter()
-        self.router.add_api_route("/webhooks/{name}", self.take, methods=["POST"], include_in_schema=False)
+        self.app = FastAPI(openapi_url=None, redirect_slashes=False)
+        self.app.add_api_route("/{name}", self.take, methods=["POST"])
+        self.app.add_exception_handler(HTTPException, _plain)
 
     async def take(self, name: str, request: Request) -> Response:
         """Answer one request; 200 once Kafka has its events."""
         provider = self._providers.get(name)
         if provider is None:
+            if name in SWITCHES:
+                self._refusals[name].note(NotOn(f"{SWITCHES[name]} is not set"))
             raise HTTPException(404)
         if self._under_way >= MOST_AT_A_TIME:
             raise HTTPException(503, headers=_AGAIN)
@@ -103,3 +112,8 @@ class Webhooks:
                 self._topic.put(events)
         except (EngineFailure, TopicsError) as error:
             raise NotNow(f"its events are not kept: {error}") from error
+
+
+async def _plain(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)

@@ -183,6 +183,7 @@ def test_the_server_refuses_what_is_no_http(deployment: Deployment) -> None:
         assert raw(deployment.origin, request).startswith(b"HTTP/1.1 " + status), request[:60]
     overlong = b"GET /api/tasks/" + b"y" * 200_000 + b" HTTP/1.1\r\n" + head + b"\r\n"
     assert raw(deployment.origin, overlong)[:12] in (b"", b"HTTP/1.1 400")  # the connection may be gone first
+    assert deployment.web.log.count("Invalid HTTP request received") == 1  # a minute: nobody fills a disk with it
 
 
 def test_a_wrong_file_of_tokens_stops_the_start_with_its_line_and_field(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from fastapi import FastAPI
 
 from streamnotify.errors import StreamnotifyError
 from streamnotify.web.webhooks.mailgun import Mailgun
-from streamnotify.web.webhooks.routes import Provider, Webhooks
+from streamnotify.web.webhooks.routes import PATH, Provider, Webhooks
 from streamnotify.web.webhooks.sendgrid import SIGNATURE, TIMESTAMP, SendGrid
 from streamnotify.web.webhooks.ses import Ses
 from streamnotify.wire.feedback import NotificationFeedback
@@ -68,15 +68,17 @@ class Receiver:
         self.now = NOW
         self.webhooks = Webhooks(providers, self.topic, lambda: self.now)
         self.app = FastAPI()
-        self.app.include_router(self.webhooks.router)
+        self.app.mount(PATH, self.webhooks.app)
 
-    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+    def post(
+        self, path: str, body: bytes, headers: dict[str, str] | None = None, method: str = "POST"
+    ) -> httpx.Response:
         """The answer to one request."""
 
         async def answered() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="https://notify.example.com") as client:
-                return await client.post(path, content=body, headers=headers)
+                return await client.request(method, path, content=body, headers=headers)
 
         return asyncio.run(answered())
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import signal
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,10 +16,12 @@ import pytest
 
 from streamnotify.errors import EngineFailure, StreamnotifyError, TopicsError
 from streamnotify.web.webhooks.refusals import RefusalLog, Refused
-from streamnotify.web.webhooks.routes import MAX_BYTES, MOST_AT_A_TIME
+from streamnotify.web.webhooks.routes import MAX_BYTES, MOST_AT_A_TIME, SWITCHES
 from streamnotify.wire.feedback import NotificationFeedback
+from tests.web.browsing import Site
+from tests.web.web_process import ENVIRONMENT, WebProcess
 from tests.web.webhooks import examples
-from tests.web.webhooks.senders import Receiver, SinchMailgun
+from tests.web.webhooks.senders import Receiver, SinchMailgun, TwilioSendGrid
 
 PATH = "/webhooks/mailgun"
 
@@ -36,8 +40,46 @@ def receiver(mailgun: SinchMailgun) -> Receiver:
     "path", ["/webhooks/ses", "/webhooks/sendgrid", "/webhooks/", "/webhooks/mailgun/", "/webhooks/MAILGUN"]
 )
 def test_a_provider_that_is_not_configured_does_not_exist(mailgun: SinchMailgun, receiver: Receiver, path: str) -> None:
-    assert receiver.post(path, mailgun.signed(examples.MAILGUN_FAILED)).status_code in (404, 307)
+    answer = receiver.post(path, mailgun.signed(examples.MAILGUN_FAILED))
+    assert (answer.status_code, answer.text) == (404, "Not Found\n")
+    assert answer.headers["content-type"].startswith("text/plain")
     assert receiver.topic.events == []
+
+
+@pytest.mark.parametrize("name", ["ses", "sendgrid", "mailgun"])
+def test_the_log_says_once_a_minute_which_setting_a_provider_lacks(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    receiver = Receiver()
+    for _ in range(3):
+        receiver.post(f"/webhooks/{name}", b"{}")
+    receiver.post("/webhooks/whatever-somebody-writes", b"{}")
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert lines == [f"Webhook {name}: answered 404, {SWITCHES[name]} is not set"]
+
+
+@pytest.mark.parametrize("name", ["mailgun", "sendgrid"])
+def test_another_method_is_refused_in_plain_text(receiver: Receiver, name: str) -> None:
+    answer = receiver.post(f"/webhooks/{name}", b"", method="GET")
+    assert (answer.status_code, answer.text, answer.headers["allow"]) == (405, "Method Not Allowed\n", "POST")
+
+
+def test_answers_are_plain_below_the_path_of_the_pages_too(mailgun: SinchMailgun, receiver: Receiver) -> None:
+    site = Site("https://notify.example.com/mails", webhooks=receiver.webhooks.app)
+    for method, name, status in (("POST", "ses", 404), ("GET", "mailgun", 405), ("POST", "mailgun", 200)):
+        url = f"https://notify.example.com/mails/webhooks/{name}"
+        answer = site.request(method, url, content=mailgun.signed(examples.MAILGUN_FAILED))
+        assert answer.status_code == status
+        assert answer.headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("given", [{}, {"sendgrid": TwilioSendGrid().verification_key, "mailgun": "key"}])
+def test_the_start_says_which_are_on(given: dict[str, str], tmp_path: Path) -> None:
+    settings = {SWITCHES[name]: value for name, value in given.items()}
+    process = WebProcess(tmp_path, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", **ENVIRONMENT, **settings)
+    try:
+        process.origin()
+        assert f"Webhooks that are on: {', '.join(given) or 'none'} " in process.log
+    finally:
+        process.end(signal.SIGKILL)
 
 
 @pytest.mark.parametrize("failure", [EngineFailure("Kafka at kafka-1:9092 is away"), TopicsError("Topic t: unknown")])
