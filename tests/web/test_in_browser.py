@@ -113,6 +113,7 @@ def test_every_page_can_be_read_and_used_by_everybody(place: Place, width: int, 
             (place.unsubscribe, "Unsubscribe"),
             (place.site.links.unsubscribe.url(HEALTH, NOW), "Unsubscribe"),
             (f"{place.origin}/notifications/1", "This link does not work"),
+            (f"{place.origin}/", "streamnotify web is running"),
         ):
             page.goto(path or "")
             look(heading)
