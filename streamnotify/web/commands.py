@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Protocol
 
 from streamnotify.stream.config import EngineConfig
-from streamnotify.stream.topic_writer import publish
+from streamnotify.web.written_records import put
 from streamnotify.wire.topics import Topic
-
-PATIENCE = timedelta(seconds=5)  # with Kafka: those who click for people wait for about ten
 
 
 class Commands(Protocol):
@@ -33,6 +30,4 @@ class KafkaCommands:
 
     def send(self, topic: Topic, key: str, command: Any) -> None:
         """See Commands."""
-        records = [(key, topic.encode(command))]
-        config = self.config
-        publish(config.bootstrap_servers, config.topic_name(topic), records, config.security, timeout=PATIENCE)
+        put(self.config, topic, [(key, topic.encode(command))])

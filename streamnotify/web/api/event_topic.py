@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
 
 from streamnotify.stream.config import EngineConfig
-from streamnotify.stream.topic_writer import publish
+from streamnotify.web.written_records import put
 from streamnotify.wire.topics import TASK_EVENTS
-
-PATIENCE = timedelta(seconds=5)  # with Kafka
 
 
 class EventTopic(Protocol):
@@ -34,6 +31,4 @@ class KafkaEventTopic:
 
     def put(self, records: Sequence[tuple[str, bytes]]) -> None:
         """See EventTopic."""
-        config = self.config
-        topic = config.topic_name(TASK_EVENTS)
-        publish(config.bootstrap_servers, topic, records, config.security, timeout=PATIENCE)
+        put(self.config, TASK_EVENTS, records)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Protocol
 
 from streamnotify.stream.config import EngineConfig
-from streamnotify.stream.topic_writer import publish
+from streamnotify.web.written_records import put
 from streamnotify.wire.feedback import NotificationFeedback
 from streamnotify.wire.topics import NOTIFICATION_FEEDBACK
-
-_PATIENCE = timedelta(seconds=5)  # with Kafka: SNS waits 15 s for an answer, and it is asked for the topic first
 
 
 class FeedbackTopic(Protocol):
@@ -35,7 +32,4 @@ class KafkaFeedbackTopic:
 
     def put(self, events: Sequence[NotificationFeedback]) -> None:
         """See FeedbackTopic."""
-        records = [(event.key, NOTIFICATION_FEEDBACK.encode(event)) for event in events]
-        config = self.config
-        topic = config.topic_name(NOTIFICATION_FEEDBACK)
-        publish(config.bootstrap_servers, topic, records, config.security, timeout=_PATIENCE)
+        put(self.config, NOTIFICATION_FEEDBACK, [(event.key, NOTIFICATION_FEEDBACK.encode(event)) for event in events])
