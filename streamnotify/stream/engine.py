@@ -196,7 +196,7 @@ class Engine:
         OrderedCommitConsumer.before_revocation = staticmethod(self._suspend_attempts)
         OrderedCommitConsumer.before_assignment = staticmethod(self.ownership.clear)
         FetchingThread.on_heartbeat = staticmethod(self.lease.heartbeat_answered)
-        FetchingThread.on_forgotten = staticmethod(self.lease.forget)
+        FetchingThread.on_lost = staticmethod(self.lease.lose)
         FetchingThread.on_joined = staticmethod(self._member.joined if self._member else lambda member_id: None)
         cast(Any, self.app.transport).Consumer = OrderedCommitConsumer
 

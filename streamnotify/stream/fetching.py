@@ -25,7 +25,7 @@ class FetchingThread(AIOKafkaConsumerThread):
     """Faust's consumer thread with read-committed isolation, real pausing, paced fetches and watched heartbeats."""
 
     on_heartbeat: ClassVar[Callable[[], None]]
-    on_forgotten: ClassVar[Callable[[], None]]
+    on_lost: ClassVar[Callable[[str], None]]
     on_joined: ClassVar[Callable[[str], None]]
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
@@ -43,6 +43,7 @@ class FetchingThread(AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         _pace_fetches(consumer._fetcher)
         self._watch_heartbeats(consumer._coordinator)
+        self._end_when_the_group_refuses_us(consumer._coordinator)
         if consumer._group_instance_id is not None:
             self._stay_out_when_forgotten(consumer._coordinator)
 
@@ -60,10 +61,23 @@ class FetchingThread(AIOKafkaConsumerThread):
         def forgotten() -> None:
             if coordinator._closing.done():
                 reset()
-            else:
-                type(self).on_forgotten()  # and keeps its id, with which the group refuses whatever it still asks
+            else:  # it keeps its id, with which the group refuses whatever it still asks
+                type(self).on_lost("the group does not know this worker any more, or knows another one by its name")
 
         coordinator.reset_generation = forgotten
+
+    def _end_when_the_group_refuses_us(self, coordinator: Any) -> None:
+        """aiokafka keeps such an error for whoever asks for records next, and does nothing more until then.
+
+        Nobody asks while nothing is assigned. One that it does not know is that another worker has our name.
+        """
+        push = coordinator._push_error_to_user
+
+        def pushed(error: BaseException) -> Any:
+            type(self).on_lost(f"the group refuses this worker: {error!r}")
+            return push(error)
+
+        coordinator._push_error_to_user = pushed
 
     async def committed(self, tp: TP) -> int | None:
         """What the group has committed on a partition, None if nothing."""

@@ -33,11 +33,15 @@ class Lease:
         self._clock = clock
         self._pulse_at = clock()
         self._heartbeat_at = clock()
-        self._forgotten = False
+        self._lost: str | None = None
 
-    def forget(self) -> None:
-        """The group does not know this process any more: it never may act again."""
-        self._forgotten = True
+    def lose(self, reason: str) -> None:
+        """This process never may act again.
+
+        Args:
+            reason: a clause for the log, such as "the group does not know this worker any more".
+        """
+        self._lost = reason
 
     def heartbeat_answered(self) -> None:
         """The group coordinator has answered a heartbeat or a join."""
@@ -55,8 +59,8 @@ class Lease:
 
     def check_pulse(self) -> None:
         """Raise LeaseLost if this process was frozen for longer than the limit, or is out of the group for good."""
-        if self._forgotten:
-            raise LeaseLost("the group does not know this worker any more, or knows another one by its name")
+        if self._lost is not None:
+            raise LeaseLost(self._lost)
         gap = self.pulse_age
         if gap > self._limit:
             raise LeaseLost(f"this process stood still for {gap:.1f} s")

@@ -56,7 +56,7 @@ def test_a_process_the_group_has_not_answered_may_write_but_not_act() -> None:
 def test_a_process_that_the_group_has_forgotten_never_acts_again() -> None:
     """Not even if a heartbeat's answer, which was on its way, comes in."""
     lease = Lease(5.0, Clock())
-    lease.forget()
+    lease.lose("the group does not know this worker any more")
     lease.heartbeat_answered()
     for check in (lease.check_pulse, lease.check):
         with pytest.raises(LeaseLost, match="the group does not know this worker any more"):

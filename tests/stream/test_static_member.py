@@ -178,18 +178,44 @@ def test_attempts_begin_when_nobody_of_the_name_can_make_any_and_at_once_where_t
 def test_of_two_workers_of_a_name_that_start_at_once_only_one_makes_each_attempt(
     deployment: KafkaPipeline, slow: Slow
 ) -> None:
-    """Both may find the name free; the second to join has the partitions, and the first is out."""
+    """Both may find the name free; the second to join has the partitions, and the first is out.
+
+    The first may yet fence the second while both take their partitions over: then both end, and are started again.
+    """
     attempts = slow(0.3)
     keys = [f"a{number}" for number in range(40)]
     for key in keys:
         deployment.put(key, attempt=True)
     deployment.flush()
-    for worker in (1, 2):
-        deployment.start(worker, stations=SLOW, **named("twin", 10))
-    deployment.wait_for(lambda: set(attempts.keys("done")) == set(keys))
-    deployment.wait_for(lambda: any(deployment.workers[worker].poll() is not None for worker in (1, 2)))
+    told = {"stations": SLOW, **named("twin", 10)}
+    with Supervision(deployment, {1: told, 2: told}) as supervision:
+        deployment.wait_for(lambda: set(attempts.keys("done")) == set(keys))
+        deployment.wait_for(
+            lambda: (
+                any(supervision.failures.values())
+                or any(worker.poll() is not None for worker in deployment.workers.values())
+            )
+        )
     assert sorted(attempts.keys("done")) == sorted(keys)
     assert sorted(attempts.keys("begin")) == sorted(keys)
+
+
+def test_a_worker_whose_name_is_taken_while_it_shares_the_partitions_out_ends_at_once(
+    deployment: KafkaPipeline, tmp_path: Path
+) -> None:
+    """The group answers with an error that aiokafka keeps for whoever asks for records next, and nobody does."""
+    share_out, join = tmp_path / "share_out", tmp_path / "join"
+    for worker, held in ((1, {"_on_join_leader": share_out}), (2, {"perform_group_join": join})):
+        paths = {step: str(path) for step, path in held.items()}
+        deployment.start(worker, held=paths, **named("twin", LONG))
+    for path in (share_out, join):
+        deployment.wait_for(path.with_suffix(".held").exists)
+    join.touch()
+    deployment.wait_for(lambda: b"Joined group" in deployment.log(2).read_bytes())
+    share_out.touch()
+    deployment.wait_for(lambda: deployment.workers[1].poll() is not None, seconds=30)
+    assert deployment.workers[1].returncode == EXIT_FAILED
+    deployment.wait_until_running(2)
 
 
 @pytest.mark.soak

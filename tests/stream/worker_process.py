@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import logging
 import os
 import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiokafka.conn
+import aiokafka.consumer.group_coordinator as group
 
 from streamnotify.stream import lease, static_member, topic_ids, writer
 from streamnotify.stream.config import EngineConfig
@@ -29,6 +32,24 @@ def _through_proxy(real: int, proxy: int) -> None:
     connection.__init__ = init_through_proxy
 
 
+def _wait_for(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.05)
+
+
+def _hold(step: str, path: Path) -> None:
+    """Hold a step of joining the group (a method of aiokafka's) until a file is there; ``.held`` says that it waits."""
+    rebalance: Any = group.CoordinatorGroupRebalance
+    go_on = getattr(rebalance, step)
+
+    async def held(self: object, *args: object) -> object:
+        await asyncio.to_thread(path.with_suffix(".held").touch)
+        await asyncio.to_thread(_wait_for, path)
+        return await go_on(self, *args)
+
+    setattr(rebalance, step, held)
+
+
 def main() -> None:
     """Run until SIGTERM."""
     told = json.loads(sys.argv[1])
@@ -37,6 +58,8 @@ def main() -> None:
     logging.getLogger("aiokafka").setLevel(logging.INFO)
     if told.get("proxy"):
         _through_proxy(int(told["bootstrap_servers"].rsplit(":", 1)[1]), told["proxy"])
+    for step, path in told.get("held", {}).items():
+        _hold(step, Path(path))
     writer.REQUEST_TIMEOUT_MS = told.get("send_timeout_ms", writer.REQUEST_TIMEOUT_MS)  # 30 s are long in a test
     lease.UNHEARD_LIMIT = told.get("unheard_limit", lease.UNHEARD_LIMIT)  # so are three minutes
     static_member.GRACE = told.get("grace", static_member.GRACE)
