@@ -21,7 +21,8 @@ def notification_id(kind: str, *identity: str) -> str:
         identity: what the notification is about, such as task_name and task_id.
     """
     parts = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in (kind, *identity))
-    return base64.b32encode(hashlib.sha256(parts).digest())[:26].decode().lower()
+    # 26 characters are 130 bits of the digest: base64 goes through whole groups of five bytes.
+    return base64.b32encode(hashlib.sha256(parts).digest()[:20])[:26].decode().lower()
 
 
 class SuppressionReason(enum.StrEnum):

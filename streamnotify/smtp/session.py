@@ -21,7 +21,6 @@ from streamnotify.smtp.channel import Channel, Reply
 from streamnotify.smtp.fault import FaultKind, SmtpFault, Stage, at
 from streamnotify.smtp.policy import SmtpPolicy, Tls
 
-_DOT_AT_LINE_START = re.compile(rb"(?m)^\.")
 _NOT_IN_ADDRESS = re.compile(r"[\s<>\x00-\x1f\x7f]")
 _START_INPUT = 354
 _OK = range(200, 300)
@@ -112,7 +111,8 @@ class Session:
                     channel.command(command)
                 await self._expect(_ENVELOPE[stage], self._command_timeout)
         with at(Stage.DATA):
-            channel.write(_DOT_AT_LINE_START.sub(b"..", mail.content))  # it ends with CRLF, as rendering writes it
+            # It begins with a header and ends with CRLF, as rendering writes it; dots are doubled (RFC 5321 4.5.2).
+            channel.write(mail.content.replace(b"\n.", b"\n.."))
             await channel.drain(self._data_timeout)
         reply = await self._finish(check_lease)
         self.mails += 1
