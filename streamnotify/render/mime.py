@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
@@ -22,7 +22,6 @@ _LINE = 76
 # 39 bytes of UTF-8 make an encoded-word of 64 characters, which leaves room for a header's name before it.
 _WORD_BYTES = 39
 _ASCII = bytes(range(128))
-_TEMPLATE_LINE = 1000  # bytes; a longer line is no template's
 # What ids and URLs consist of; commas part the URLs of List-Unsubscribe and are quoted within one.
 _URL_CHARACTERS = "!#$%&'*+/:;=?@[]^_`{|}~.-()"
 _LONGEST_TOKEN = 900  # a line has at most 998 characters
@@ -68,7 +67,7 @@ def to_bytes(mail: Mime) -> bytes:
         *_header("To", _mailbox(mail.to)),
         *(_header("Reply-To", [mail.reply_to]) if mail.reply_to else ()),
         *_header("Subject", _words(one_line(mail.subject))),
-        f"Date: {_date(mail.at.replace(microsecond=0))}",
+        f"Date: {format_datetime(mail.at)}",
         f"Message-ID: <{_token(mail.message_id)}>",
         *_thread(mail.references),
         *_unsubscribe(mail.list_unsubscribe),
@@ -81,37 +80,37 @@ def to_bytes(mail: Mime) -> bytes:
     return b"\r\n".join(("\r\n".join(lines).encode(), *parts, f"--{mail.boundary}--\r\n".encode()))
 
 
-_date = lru_cache(maxsize=64)(format_datetime)
-
-
 def _part(boundary: str, subtype: str, content: str) -> bytes:
-    encoding, body = _encode(content)
+    encoding, body = _encode(content, _html_quoted_printable if subtype == "html" else _quoted_printable)
     headers = (
         f"--{boundary}\r\nContent-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     )
     return headers.encode() + body.replace(b"\n", b"\r\n")
 
 
-def _encode(content: str) -> tuple[str, bytes]:
+def _encode(content: str, quoted_printable: Callable[[bytes], bytes]) -> tuple[str, bytes]:
     """Quoted-printable where most is ASCII, else base64, which is shorter then; lines end in a line feed."""
     lines = content.replace("\r\n", "\n").replace("\r", "\n") if "\r" in content else content
     data = lines.encode()
-    if not lines.isascii() and len(data.translate(None, _ASCII)) * 6 > len(data):
+    if len(data.translate(None, _ASCII)) * 6 > len(data):
         return "base64", base64.encodebytes(lines.replace("\n", "\r\n").encode()).rstrip()
-    return "quoted-printable", _quoted_printable(data)
+    return "quoted-printable", quoted_printable(data)
 
 
 def _quoted_printable(data: bytes) -> bytes:
-    """Line by line, which makes the same: most lines are the template's and were encoded before."""
-    lines = data.split(b"\n")
-    return b"\n".join([_template_line(line) if len(line) <= _TEMPLATE_LINE else _line(line) for line in lines])
-
-
-def _line(data: bytes) -> bytes:
     return binascii.b2a_qp(data, istext=True)
 
 
-_template_line = lru_cache(maxsize=4096)(_line)
+def _html_quoted_printable(data: bytes) -> bytes:
+    """HTML in three pieces: its style block, a third of it, is the same in all mails and encoded once."""
+    before, start, rest = data.partition(b"<style>\n")
+    style, end, after = rest.partition(b"</style>\n")
+    if not end:
+        return _quoted_printable(data)
+    return _quoted_printable(before + start) + _style_quoted_printable(style) + _quoted_printable(end + after)
+
+
+_style_quoted_printable = lru_cache(maxsize=64)(_quoted_printable)
 
 
 def _thread(references: Sequence[str]) -> Iterator[str]:
