@@ -1,4 +1,4 @@
-"""How many mails per second: the whole path, and the sender alone with and without keeping its connections."""
+"""How many mails per second: the whole path, the sender alone with and without keeping its connections; rendering."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import trustme
 
+from benchmarks import rendering
 from benchmarks.children import Child, wait
 from benchmarks.events import mailing
 from benchmarks.product import HOST, Product
@@ -27,6 +28,7 @@ EVENTS = 10_000
 FLOOR, REUSE = 500, 2.5  # mails/s from task-events to acceptance; reusing connections over one connection per mail
 WITHIN = 120.0  # seconds for each; then it counts what was done by then
 ALONE_SHARE = 5  # the sender alone gets a fifth of the mails
+RENDERED_SHARE = 50  # of each sample a fiftieth of the mails is rendered
 USER, PASSWORD = "bench", "secret"
 _CONTENT = b"Subject: bench\r\n\r\n" + b"x" * 74 + (b"\r\n" + b"x" * 74) * 150 + b"\r\n"  # 11 KiB, as ours are
 
@@ -62,6 +64,7 @@ def run(stage: Stage, count: int, report: Report) -> None:
     for relay in (plain, encrypted):
         relay.process.stop()
     _tell(lines, report)
+    rendering.run(max(count // RENDERED_SHARE, 1), report)
 
 
 def _relay(stage: Stage, name: str, *, tls: bool) -> Relay:

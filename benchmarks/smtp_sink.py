@@ -49,30 +49,36 @@ class Sink(asyncio.Protocol):
         self._transport.write(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:
-        """Answer every whole command, and a mail once its final dot is there."""
+        """Answer every whole command, and a mail once its final dot is there.
+
+        Commands that came together are answered together, as relays do (RFC 2920, section 3.2).
+        """
         assert self._transport is not None
         self._received += data
+        answers = []
         while True:
             end = _END if self._in_data else b"\r\n"
             unit, found, rest = self._received.partition(end)
             if not found:
-                return
+                break
             self._received = rest
             if self._in_data:
                 self._in_data = False
-                self._transport.write(b"250 ok\r\n")
+                answers.append(b"250 ok\r\n")
                 self._accepted.append(f"{time.time():.6f} {self._recipient}\n")
             else:
-                self._command(unit, self._transport)
+                answers.append(self._answer(unit))
+        if answers:
+            self._transport.write(b"".join(answers))
+        if _ANSWERS[b"QUIT"] in answers:
+            self._transport.close()
 
-    def _command(self, line: bytes, transport: asyncio.Transport) -> None:
+    def _answer(self, line: bytes) -> bytes:
         verb = line[:4].upper()
         if verb == b"RCPT":
             self._recipient = line.partition(b"<")[2].partition(b">")[0].decode()
         self._in_data = verb == b"DATA"
-        transport.write(_ANSWERS.get(verb, b"250 ok\r\n"))
-        if verb == b"QUIT":
-            transport.close()
+        return _ANSWERS.get(verb, b"250 ok\r\n")
 
 
 async def main(port: int, count_file: str, list_file: str, certificate: str | None = None) -> None:

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 _KIND = "task_completion"
 _ALLOWED_TIME = timedelta(hours=1)
-_EXECUTION_TIME = re.compile(r"(?:(\d+)\s*h)?\s*(?:(\d+)\s*m)?\s*(?:(\d+(?:\.\d+)?)\s*s)?", re.ASCII)
+_EXECUTION_TIME = re.compile(r"(?:(\d{1,9})\s*h)?\s*(?:(\d{1,9})\s*m)?\s*(?:(\d{1,9}(?:\.\d{1,20})?)\s*s)?", re.ASCII)
 
 
 class NotSent(StreamnotifyError):
@@ -59,12 +59,12 @@ class DirectMail:
         outcome = MAILED_OUTCOMES.get(status) if status is not None else None
         if outcome is None:
             raise NotSent(f"status {self.status!r}: success, failed or cancelled is allowed")
-        identity = (self.task_name, self.task_id, self.recipient_email, now.isoformat())
+        identity = (_writable(self.task_name), _writable(self.task_id), self.recipient_email, now.isoformat())
         return TaskNotification(
             notification_id=notification_id(_KIND, *identity),
             kind=_KIND,
-            task_name=self.task_name,
-            task_id=self.task_id,
+            task_name=_writable(self.task_name),
+            task_id=_writable(self.task_id),
             status=outcome.value,
             completed_at=now,
             template=self.template,
@@ -102,7 +102,8 @@ class EmailService:
         """Tell somebody how a task ended; True once the relay has accepted the mail. Blocks until it has answered.
 
         Works inside a running event loop's thread too, and blocks that then. It never raises: whatever is wrong is in
-        the log, ``Failed to send task completion email to ...``.
+        the log, ``Failed to send task completion email to ...``. An exception as error_message, or a UUID or number as
+        an id, is taken for its text.
 
         Args:
             recipient_email: one address.
@@ -115,17 +116,17 @@ class EmailService:
             test_run_id: what "View Results" leads to.
             frontend_url: where it leads, instead of the setting FRONTEND_URL.
         """
-        mail = DirectMail(
-            recipient_email,
-            recipient_name,
-            task_name,
-            task_id,
-            status,
-            execution_time,
-            error_message,
-            test_run_id,
-        )
         try:
+            mail = DirectMail(
+                str(recipient_email),
+                _text(recipient_name),
+                str(task_name),
+                str(task_id),
+                str(status),
+                _text(execution_time),
+                _text(error_message),
+                _text(test_run_id),
+            )
             self._send(mail, frontend_url)
         except Exception as error:  # noqa: BLE001 - a task must not fail because its mail does
             logger.error("Failed to send task completion email to %s: %s", recipient_email, error)
@@ -173,6 +174,10 @@ def rendered(renderer: Renderer, mail: DirectMail, now: datetime) -> OutgoingMai
     return made.outgoing(notification, now, _ALLOWED_TIME)
 
 
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
 def seconds(execution_time: str | None) -> float | None:
     """``45.2s``, ``2m 45s`` or ``1h 01m 05s`` in seconds; None for any other text."""
     found = _EXECUTION_TIME.fullmatch((execution_time or "").strip())
@@ -180,6 +185,11 @@ def seconds(execution_time: str | None) -> float | None:
         return None
     hours, minutes, rest = found.groups(default="0")
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+
+
+def _writable(text: str) -> str:
+    """``text`` without halves of characters, which names of files may have."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _in_a_loop_of_its_own(loaded: Settings, mail: OutgoingMail) -> AttemptResult:

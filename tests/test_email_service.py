@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -100,6 +101,22 @@ def test_a_failure_is_mailed_with_its_error(inbox: Inbox) -> None:
     assert "disk full" in (only_mail(inbox).part("plain") or "")
 
 
+def test_exceptions_and_ids_that_are_no_texts_are_taken_for_theirs(inbox: Inbox) -> None:
+    ids = {"task_id": UUID(int=17), "test_run_id": 42}
+    given: dict[str, Any] = {**REFERENCE_MAIL, **ids, "status": "failed", "error_message": ValueError("no disk")}
+    assert EmailService().send_task_completion_email(**given)
+    text = only_mail(inbox).part("plain") or ""
+    assert "Error:\nno disk\n" in text
+    assert "- Task ID: 00000000-0000-0000-0000-000000000011\n" in text
+    assert "- Test Run ID: 42\n" in text
+
+
+def test_half_a_character_in_a_name_does_not_cost_the_mail(inbox: Inbox) -> None:
+    task_name = os.fsdecode(b"import r\xff.csv")
+    assert EmailService().send_task_completion_email("ann@example.com", None, task_name, task_name, "success")
+    assert only_mail(inbox).subject == "Task Completed: import r?.csv - Success"
+
+
 def test_it_works_inside_a_running_event_loop(inbox: Inbox) -> None:
     async def inside() -> bool:
         return EmailService().send_task_completion_email("ann@example.com", None, "nightly", "t1", "success")
@@ -128,7 +145,7 @@ def test_incomplete_settings_are_said_once_and_every_mail_is_refused(caplog: pyt
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"recipient_email": "nobody"}, "is not valid"),
+        ({"recipient_email": "nobody"}, "there is no @ in it"),
         ({"recipient_email": "int@placeholder.rhesis.ai"}, "placeholder"),
         ({"status": "undecided"}, "success, failed or cancelled is allowed"),
         ({"status": "running"}, "success, failed or cancelled is allowed"),
@@ -190,6 +207,8 @@ def test_a_refusal_is_false_and_the_relays_words_are_in_the_log(
         ("1h 01m 05s", 3665),
         ("3m", 180),
         ("about a minute", None),
+        ("9" * 5000 + "h", None),
+        ("9" * 400 + "h", None),
         ("", None),
         (None, None),
     ],

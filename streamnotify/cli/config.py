@@ -14,10 +14,12 @@ from pydantic import SecretStr
 
 from streamnotify import bootstrap, settings
 from streamnotify.errors import StreamnotifyError
+from streamnotify.setting_values import bind
 from streamnotify.smtp.fault import SmtpFault
 from streamnotify.smtp.hints import hint
 from streamnotify.smtp.policy import SmtpPolicy
 from streamnotify.smtp.pool import Pool
+from streamnotify.smtp.sender_dns import NameServer, sender_doubts
 from streamnotify.stream.topic_admin import APPLY_COMMAND, TopicAdmin
 from streamnotify.web.api.token_file import read_tokens
 from streamnotify.wire.durations import format_duration
@@ -35,21 +37,31 @@ _CHECK_TIMEOUT = timedelta(seconds=5)
     is_flag=True,
     help="Also connect to Kafka and to the mail relay, look at the topics, read the tokens, warn about mails.",
 )
+@click.option(
+    "--dns",
+    is_flag=False,
+    flag_value="",
+    metavar="[HOST:PORT]",
+    help="With --check: also look SPF and DMARC of the sender's domain up, at the system's name server or at this one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def command(check: bool, as_json: bool) -> None:
+def command(check: bool, dns: str | None, as_json: bool) -> None:
     """Show every setting: its value (secrets masked), whether from environment, .env or default, and its meaning.
 
     Exit code 0 if all is well, 1 if a setting is wrong or, with --check, something does not answer or topics keep the
-    worker from starting; 3 if mails are likely not to arrive: that is said too, as far as it can be told without
-    asking DNS.
+    worker from starting; 3 if mails are likely not to arrive: that is said too. DNS is asked only with --dns.
 
     \b
     Example:
-      streamnotify config --check
+      streamnotify config --check --dns
     """
+    if dns is not None and not check:
+        raise click.UsageError("--dns goes with --check")
     loaded = settings.load()
     checks = _answers(loaded) if check else {}
     warnings = settings.warnings(loaded) if check else []
+    if dns is not None:
+        warnings += _dns_warnings(loaded, dns)
     if as_json:
         click.echo(json.dumps(_as_json(loaded, checks, warnings), indent=2))
     else:
@@ -120,6 +132,26 @@ def _answers(loaded: settings.Settings) -> dict[str, str]:
     if loaded.api_tokens_file is not None:
         answers["tokens"] = _tokens_answer(loaded.api_tokens_file)
     return answers
+
+
+def _dns_warnings(loaded: settings.Settings, server: str) -> list[str]:
+    domain = (loaded.smtp_from or "").rpartition("@")[2]
+    if not domain:
+        return []
+    try:
+        return list(sender_doubts(domain, _name_server(server)))
+    except StreamnotifyError as error:
+        return [f"SPF and DMARC of {domain} are unknown: {error}"]
+
+
+def _name_server(server: str) -> NameServer:
+    if not server:
+        return NameServer()
+    try:
+        address = bind(server)
+    except ValueError as error:
+        raise click.UsageError(f"--dns is {server!r}: {error}") from error
+    return NameServer(address.host, address.port)
 
 
 def _tokens_answer(file: Path) -> str:

@@ -20,7 +20,9 @@ def notification_id(kind: str, *identity: str) -> str:
         kind: the e-mail kind, such as ``task_completion``.
         identity: what the notification is about, such as task_name and task_id.
     """
-    parts = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in (kind, *identity))
+    # A name may hold half a character, which has an id all the same.
+    encoded = [part.encode("utf-8", "surrogatepass") for part in (kind, *identity)]
+    parts = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
     # 26 characters are 130 bits of the digest: base64 goes through whole groups of five bytes.
     return base64.b32encode(hashlib.sha256(parts).digest()[:20])[:26].decode().lower()
 

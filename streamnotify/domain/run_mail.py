@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from streamnotify.domain.alerts import ALERT, HEALTH, RECOVERY
+from streamnotify.domain.error_messages import both_ends
 from streamnotify.domain.notifications import (
     DIGEST,
     SuppressionReason,
@@ -19,7 +20,6 @@ from streamnotify.domain.runs import Facts, Notify, RunError, Step, started_at, 
 from streamnotify.domain.status import MAILED_OUTCOMES, MailedOutcome
 
 DEFAULT_KIND = "task_completion"
-ERROR_MESSAGE_LIMIT = 2000  # characters
 
 # What is only ours to send: it has rights that no publisher may take, such as not to be turned off.
 RESERVED_KINDS = frozenset((ALERT, RECOVERY, HEALTH, DIGEST))
@@ -125,7 +125,7 @@ def _duration_s(facts: Facts, end: Step) -> float | None:
 def _mailed_message(error: RunError) -> str | None:
     if error.message is None:
         return None
-    return _CONTROLS.sub("", error.message.replace("\r\n", "\n")).strip()[:ERROR_MESSAGE_LIMIT] or None
+    return both_ends(_CONTROLS.sub("", error.message.replace("\r\n", "\n")).strip()) or None
 
 
 def template_variables(result: str | None) -> dict[str, Any]:

@@ -21,13 +21,17 @@ def envelope_address(email: str) -> str:
     Raises:
         InvalidAddress: if it is no address that can be written without quotes, or too long.
     """
-    local_part, _, domain = email.rpartition("@")
+    local_part, at, domain = email.rpartition("@")
+    if not at:
+        raise InvalidAddress(f"{email!r}: there is no @ in it")
+    if any(mark in email for mark in "<>,; "):
+        raise InvalidAddress(f"{email!r}: one address alone is allowed, without a name")
     if not _LOCAL_PART.fullmatch(local_part) or local_part[0] == "." or local_part[-1] == "." or ".." in local_part:
         raise InvalidAddress(f"{email!r}: the part before the @ is not valid")
     if not domain.isascii():
         try:
             domain = idna.encode(domain, uts46=True).decode("ascii")
-        except idna.IDNAError as error:
+        except UnicodeError as error:  # idna's own is one, too
             raise InvalidAddress(f"{email!r}: {error}") from error
     if len(domain) > 253 or not _DOMAIN.fullmatch(domain):
         raise InvalidAddress(f"{email!r}: the part after the @ is not valid")

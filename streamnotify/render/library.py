@@ -12,9 +12,9 @@ from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError
 from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
+from streamnotify.render.bounded import BoundedEnvironment, TooSlow
 from streamnotify.render.cleaning import shorten_middle
 from streamnotify.render.links import is_safe_url, without_unsafe_links
 from streamnotify.render.preheader import preheader
@@ -114,7 +114,8 @@ class Library:
                 return Part(shelf.render(template, suffix, variables))
             except Exception as error:  # noqa: BLE001 a template can raise anything; whatever it is, the mail goes
                 problem = f"Template {template}.{suffix}: {_reason(error)}: the shipped template is used"
-                self._say(problem if organization_id is None else f"Organization {organization_id!r}: {problem}")
+                of_its_own = organization_id in self._organizations
+                self._say(f"Organization {organization_id!r}: {problem}" if of_its_own else problem)
         return Part(self._shipped.render(template, suffix, declared), problem)
 
     def _shelf(self, organization_id: str | None) -> _Shelf:
@@ -128,7 +129,7 @@ class Library:
             try:
                 source = path.read_text("utf-8")
                 _environment({}, escape=True).parse(source)
-            except (OSError, ValueError, TemplateSyntaxError) as error:
+            except (OSError, ValueError, RecursionError, TemplateSyntaxError) as error:
                 self._say(f"Template {path}: {_reason(error)}: it is not used")
             else:
                 checked[name] = source
@@ -147,26 +148,48 @@ class _Shelf:
         # Autoescape is set outright: jinja2.select_autoescape goes by the file's suffix and is silently off for others.
         self._html = _environment(sources, escape=True, trusted=not own)
         self._text = _environment(sources, escape=False, trusted=not own)
+        self._too_slow: dict[str, str] = {}  # by file, in words; a second for each mail would stop the worker
         self.own = own
         self.digest = hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()[:16]
-        self.names = {name.rpartition(".")[0] for name in sources if "/" not in name and not name.endswith(".jinja")}
+        stems = {name.rpartition(".")[0] for name in sources if "/" not in name and not name.endswith(".jinja")}
+        self.names = {stem for stem in stems if _TEMPLATE_NAME.fullmatch(stem)}
 
     def render(self, template: str, suffix: str, variables: Mapping[str, object]) -> str:
         jinja = self._html if suffix == "html" else self._text
-        names = (f"{template}.{suffix}", f"{TASK_COMPLETION}.{suffix}")
-        text = jinja.select_template(names).render(variables)
+        found = jinja.select_template((f"{template}.{suffix}", f"{TASK_COMPLETION}.{suffix}"))
+        if isinstance(jinja, BoundedEnvironment):
+            text = self._filled_in(jinja, found, variables)
+        else:
+            text = found.render(variables)
         # A character has at most four bytes: most mails are too short to be worth encoding here.
         if 4 * len(text) > PART_LIMIT and len(text.encode("utf-8", "replace")) > PART_LIMIT:
             raise ValueError(f"it makes more than {PART_LIMIT} bytes")
         # The shipped ones ask safe_url themselves.
         return without_unsafe_links(text) if suffix == "html" and self.own else text
 
+    def _filled_in(self, jinja: BoundedEnvironment, template: Template, variables: Mapping[str, object]) -> str:
+        name = template.name or ""
+        if name in self._too_slow:
+            raise TooSlow(self._too_slow[name])
+        try:
+            text = jinja.fill_in(template, variables)
+        except TooSlow as error:
+            self._too_slow[name] = str(error)
+            raise
+        text.encode()  # half a character cannot be written into a mail
+        return text
+
 
 def organization_directories(own: Path | None) -> list[Path]:
     """The directories of organizations in ``STREAMNOTIFY_TEMPLATE_DIR``; each is named after the organization's id."""
     if own is None or not (own / ORGANIZATIONS).is_dir():
         return []
-    return sorted(path for path in (own / ORGANIZATIONS).iterdir() if path.is_dir())
+    return sorted(path for path in (own / ORGANIZATIONS).iterdir() if path.is_dir() and _is_text(path.name))
+
+
+def _is_text(name: str) -> bool:
+    """False for a file name that is no UTF-8, and so nobody's id."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _sources(directory: Path) -> dict[str, str]:
@@ -183,7 +206,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, TemplateNotFound):
         return f"there is no template {error.name!r} to include"
     place = f"line {error.lineno}: " if isinstance(error, TemplateSyntaxError) else ""
-    return f"{place}{error}"
+    return f"{place}{str(error) or type(error).__name__}"
 
 
 class _Context(Context):
@@ -218,15 +241,15 @@ def _environment(sources: Mapping[str, str], *, escape: bool, trusted: bool = Fa
 
     The sandbox looks at every attribute, which costs the shipped templates a third of their time.
     """
-    kind = _Trusted if trusted else ImmutableSandboxedEnvironment
-    jinja = kind(
-        loader=DictLoader(sources),
-        autoescape=escape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
+    options: dict[str, Any] = {
+        "loader": DictLoader(sources),
+        "autoescape": escape,
+        "undefined": StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "auto_reload": False,
+    }
+    jinja = _Trusted(**options) if trusted else BoundedEnvironment(PART_LIMIT, **options)
     jinja.filters["safe_url"] = _safe_url
     jinja.filters["preheader"] = preheader
     jinja.filters["lines"] = _lines

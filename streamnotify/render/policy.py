@@ -29,6 +29,14 @@ def _require_line(name: str, text: str) -> None:
         raise ValueError(f"{name}: one line of 1 to {_LINE_LIMIT} printable characters is allowed, not {text[:80]!r}")
 
 
+def _ascii_address(name: str, email: str) -> str:
+    """``email`` as it may stand in a header: its domain may have been written otherwise."""
+    address = envelope_address(email)
+    if not address.isascii():
+        raise ValueError(f"{name}: an address in ASCII is allowed, not {email!r}")
+    return address
+
+
 @dataclass(frozen=True, slots=True)
 class Brand:
     """Whose mails these are. ``team`` closes the mail; ``colour`` is the buttons' ground, ``#rrggbb``.
@@ -53,8 +61,8 @@ class Brand:
             require_safe_url("brand logo", self.logo)
         if self.footer is not None:
             _require_line("brand footer", self.footer)
-        if self.reply_to is not None and not envelope_address(self.reply_to).isascii():
-            raise ValueError(f"brand reply_to: an address in ASCII is allowed, not {self.reply_to!r}")
+        if self.reply_to is not None:
+            object.__setattr__(self, "reply_to", _ascii_address("brand reply_to", self.reply_to))
 
     @property
     def ink(self) -> str:
@@ -84,8 +92,10 @@ class RenderPolicy:
     unsubscribe_mailto: str | None = None
 
     def __post_init__(self) -> None:
-        for name, address in (("sender", self.sender), ("unsubscribe_mailto", self.unsubscribe_mailto)):
-            if address is not None and not envelope_address(address).isascii():
-                raise ValueError(f"{name}: an address in ASCII is allowed, not {address!r}")
+        object.__setattr__(self, "sender", _ascii_address("sender", self.sender))
+        if self.unsubscribe_mailto is not None:
+            object.__setattr__(
+                self, "unsubscribe_mailto", _ascii_address("unsubscribe_mailto", self.unsubscribe_mailto)
+            )
         if self.frontend_url is not None:
             require_safe_url("FRONTEND_URL", self.frontend_url)

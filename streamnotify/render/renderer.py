@@ -181,7 +181,8 @@ class Renderer:
             InvalidAddress: if ``email`` is none.
         """
         variables, warnings = digest_variables(digest, self._policy, self._names, now)
-        content = _Content(DIGEST, variables, variables, digest.kinds, digest.name, warnings=warnings)
+        thread = notification_id("thread", DIGEST, digest.mailbox, digest.lane)
+        content = _Content(DIGEST, variables, variables, digest.kinds, digest.name, thread=thread, warnings=warnings)
         return self._mail(digest, content, email, now)
 
     def _mail(self, notification: Notification, content: _Content, email: str, now: datetime) -> RenderedMail:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote
 
+from streamnotify.domain.error_messages import ERROR_MESSAGE_LIMIT, both_ends
 from streamnotify.domain.notifications import TaskNotification
 from streamnotify.render.cleaning import many_lines, one_line, shorten
 from streamnotify.render.counts import Counts, bar, count, outcome, summary
@@ -62,7 +63,6 @@ _WORDS = (
     "project_name",
     "test_message",
 )
-ERROR_MESSAGE_LIMIT = 2000  # characters
 _NAME = re.compile(r"\{(\w+)")
 _LINE_LIMIT = 255  # characters, as of an id
 _URL_LIMIT = 2000  # characters
@@ -176,8 +176,8 @@ def word(value: object, limit: int = _LINE_LIMIT) -> str | None:
 def _error_message(text: str | None) -> str | None:
     if text is None:
         return None
-    # Cut once before, so that a huge one costs nothing: cleaning only shortens.
-    return shorten(many_lines(text[: 4 * ERROR_MESSAGE_LIMIT]).strip(), ERROR_MESSAGE_LIMIT) or None
+    # Cut before it is cleaned too, so that a huge one costs little: cleaning only shortens.
+    return both_ends(many_lines(both_ends(text, 4 * ERROR_MESSAGE_LIMIT)).strip()) or None
 
 
 def _cleaned(value: object) -> object:

@@ -74,7 +74,9 @@ class Breaker:
         steps = PROBE_AFTER[result.outcome]
         wait = steps[min(self._probes, len(steps) - 1)]
         if result.retry_in is not None:
-            wait = result.retry_in.total_seconds()
+            asked = result.retry_in.total_seconds()
+            # Whoever refuses a password "for 1 second" locks the account all the same.
+            wait = max(wait, asked) if steps is _REFUSED else asked
         self._probes += 1
         self.state, self.outage, self.probe_at = BreakerState.OPEN, result, now + wait
         if known is None or known.reason != result.reason:

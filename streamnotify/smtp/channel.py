@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiosmtplib
@@ -16,7 +17,8 @@ import aiosmtplib
 from streamnotify.smtp.replies import enhanced_code
 
 _LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?")
-_LONGEST_REPLY = 32_768  # bytes, so that a relay that never ends a line takes no more memory than that
+_LONGEST_REPLY = 32_768  # bytes, so that a relay that never ends a reply takes no more memory than that
+_MOST_UNASKED = 100  # replies
 _NO_REPLY_CODE = -1  # aiosmtplib's mark of a line that is no reply, which faults know
 
 
@@ -34,12 +36,19 @@ class Reply:
 
 
 class Channel(asyncio.Protocol):
-    """Takes over ``transport``, of which nothing must be left to read."""
+    """Takes over ``transport``, of which nothing must be left to read.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    Args:
+        transport: the connection.
+        hide: takes out of the relay's words what must not be repeated.
+    """
+
+    def __init__(self, transport: asyncio.Transport, hide: Callable[[str], str]) -> None:
         self._transport = transport
+        self._hide = hide
         self._rest = b""
         self._lines: list[str] = []
+        self._length = 0  # bytes of these lines, with their ends
         self._replies: deque[Reply] = deque()
         self._reading: asyncio.Future[None] | None = None
         self._writing: asyncio.Future[None] | None = None
@@ -109,12 +118,13 @@ class Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the relay."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, rest = (self._rest + data).split(b"\n")
         for line in lines:
             if self._error is not None:  # what follows a line that is no reply belongs to nothing
-                break
+                return
             self._take(line.rstrip(b"\r"))
-        if len(self._rest) + sum(map(len, self._lines)) > _LONGEST_REPLY:
+        self._rest = rest
+        if len(self._rest) + self._length > _LONGEST_REPLY:
             self._fail(aiosmtplib.SMTPResponseException(_NO_REPLY_CODE, "Response too long"))
         elif self._replies:
             self._wake(self._reading)
@@ -140,13 +150,19 @@ class Channel(asyncio.Protocol):
     def _take(self, line: bytes) -> None:
         found = _LINE.fullmatch(line)
         if found is None:
-            text = f"Malformed SMTP response line: {line.decode(errors='replace')}"
+            text = f"Malformed SMTP response line: {self._hide(line.decode(errors='replace'))}"
             self._fail(aiosmtplib.SMTPResponseException(_NO_REPLY_CODE, text))
             return
-        self._lines.append((found[3] or b"").strip().decode(errors="replace"))
-        if found[2] != b"-":
+        self._lines.append(self._hide((found[3] or b"").strip().decode(errors="replace")))
+        self._length += len(line) + 2
+        if self._length > _LONGEST_REPLY:
+            self._fail(aiosmtplib.SMTPResponseException(_NO_REPLY_CODE, "Response too long"))
+        elif found[2] != b"-":
             self._replies.append(Reply(int(found[1]), "\n".join(self._lines)))
             self._lines.clear()
+            self._length = 0
+            if len(self._replies) > self.unread + _MOST_UNASKED:
+                self._fail(aiosmtplib.SMTPResponseException(_NO_REPLY_CODE, "Too many replies"))
 
     def _fail(self, error: Exception) -> None:
         """Nothing more is read; the first error is the one that counts."""

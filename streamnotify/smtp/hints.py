@@ -12,6 +12,8 @@ from streamnotify.smtp.fault import FaultKind, SmtpFault, Stage
 from streamnotify.smtp.policy import SmtpPolicy, Tls
 from streamnotify.smtp.presets import provider_of
 
+_GREETING = "server ready message"  # aiosmtplib's words for what a relay says first
+
 _LOGINS = {
     "sendgrid": "at SendGrid SMTP_USER is the word apikey and SMTP_PASSWORD an API key with the right Mail Send",
     "gmail": "Gmail wants an app password (16 letters, after 2-step verification is on), not the account's password",
@@ -45,6 +47,8 @@ def _connecting(fault: SmtpFault, policy: SmtpPolicy) -> Iterator[str]:
         yield "on port 465 the relay speaks TLS from the first byte: set SMTP_TLS=implicit"
     elif _has_cause(fault, ConnectionRefusedError):
         yield f"nothing listens on port {policy.port} of {policy.host}: check SMTP_HOST and SMTP_PORT"
+    elif _GREETING in fault.text and policy.tls is not Tls.IMPLICIT:
+        yield f"port {policy.port} answers but says nothing: if it begins with TLS, set SMTP_TLS=implicit"
     else:
         yield (
             f"port {policy.port} may be blocked on the way, as many clouds do with 25: try 587, or 2525 where the "

@@ -9,7 +9,10 @@ _TEXT_LIMIT = 500
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
-_HINT = re.compile(r"\b(?:in|after|for|least)\s+(\d{1,6})\s*(s|m|h)(?:ec|in|our|r)?\w*\b", re.IGNORECASE)
+_HINT = re.compile(
+    r"\b(?:in|after|for|least)\s+(\d{1,6})\s*(?:(s)(?:ec(?:ond)?s?)?|(m)(?:in(?:ute)?s?)?|(h)(?:(?:ou)?rs?)?)\b",
+    re.IGNORECASE,
+)
 _UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1)}
 _SHORTEST_HINT, _LONGEST_HINT = timedelta(seconds=1), timedelta(hours=24)
 
@@ -40,7 +43,7 @@ def retry_hint(text: str) -> timedelta | None:
     found = _HINT.search(text)
     if found is None:
         return None
-    return min(max(int(found[1]) * _UNITS[found[2].lower()], _SHORTEST_HINT), _LONGEST_HINT)
+    return min(max(int(found[1]) * _UNITS[found[found.lastindex or 2].lower()], _SHORTEST_HINT), _LONGEST_HINT)
 
 
 def queue_id(text: str) -> str | None:

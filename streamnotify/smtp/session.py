@@ -23,6 +23,8 @@ from streamnotify.smtp.policy import SmtpPolicy, Tls
 
 _NOT_IN_ADDRESS = re.compile(r"[\s<>\x00-\x1f\x7f]")
 _START_INPUT = 354
+_MOST_DIGITS = 20  # of a SIZE (RFC 1870)
+_LEAST_SECRET = 6  # characters; a shorter password stands in words that mean something else
 _OK = range(200, 300)
 _ENVELOPE = {Stage.MAIL: _OK, Stage.RCPT: _OK, Stage.DATA: range(_START_INPUT, _START_INPUT + 1)}
 
@@ -54,6 +56,9 @@ class Session:
             start_tls=False,  # aiosmtplib's own way is not told apart by stage; see _start_tls
             tls_context=tls,
         )
+        user, password = policy.user, policy.password
+        is_secret = user is not None and password is not None and len(password) >= _LEAST_SECRET
+        self._secrets = _told(user or "", password or "") if is_secret else ()
         self._channel: Channel | None = None  # once it is open
         self._past_dot = False
         self.mails = 0  # how many were accepted on this connection
@@ -78,8 +83,13 @@ class Session:
                 await self._start_tls()
             if self._policy.user is not None and self._policy.password is not None:
                 await self._log_in(self._policy.user, self._policy.password)
-            self._channel = Channel(cast(asyncio.Transport, self._client.transport))
+            self._channel = Channel(cast(asyncio.Transport, self._client.transport), self._hidden)
             self.opened_at = asyncio.get_running_loop().time()
+        except SmtpFault as fault:
+            self.close()
+            if (shown := self._hidden(fault.text)) == fault.text:
+                raise
+            raise SmtpFault(fault.stage, fault.kind, shown, fault.code) from None
         except BaseException:
             self.close()
             raise
@@ -173,9 +183,16 @@ class Session:
                     text = "the relay offers neither AUTH PLAIN nor AUTH LOGIN"
                     raise SmtpFault(Stage.AUTH, FaultKind.NO_AUTH, text)
         except SmtpFault as fault:
-            if fault.code is None or not any(secret in fault.text for secret in _told(user, password)):
+            answered = fault.kind in (FaultKind.REPLY, FaultKind.MALFORMED)
+            if not answered or not any(secret in fault.text for secret in _told(user, password)):
                 raise
             raise SmtpFault(Stage.AUTH, fault.kind, "(the answer repeats what we said)", fault.code) from None
+
+    def _hidden(self, text: str) -> str:
+        """The relay's words without our login, should it repeat that later."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def _envelope(self, mail: OutgoingMail) -> tuple[bytes, bytes, bytes]:
         """The commands before the content.
@@ -195,7 +212,8 @@ class Session:
         size = len(mail.content)
         if self._client.supports_extension("size"):
             largest = self._client.esmtp_extensions["size"]
-            if largest.isdecimal() and 0 < int(largest) < size:  # 0 is no limit (RFC 1870)
+            # 0 is no limit (RFC 1870); more digits than there can be are none either, and int refuses thousands.
+            if largest.isdecimal() and len(largest) <= _MOST_DIGITS and 0 < int(largest) < size:
                 raise SmtpFault(Stage.MAIL, FaultKind.TOO_LARGE, f"{size} bytes, and the relay takes {largest}")
             options += f" SIZE={size}"
         return f"MAIL FROM:<{mail.sender}>{options}".encode(), f"RCPT TO:<{mail.to}>".encode(), b"DATA"

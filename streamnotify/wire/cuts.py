@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from streamnotify.domain.error_messages import length_mark
 from streamnotify.domain.run_mail import DROPPED_KEYS
 from streamnotify.domain.runs import RunError
 
@@ -31,11 +32,11 @@ def cut_error(
     cause: str | dict[str, Any] | None = None,
     traceback: str | None = None,
 ) -> RunError:
-    """An error in at most 32 KiB: the message first, a traceback as far as there is room."""
+    """An error in at most 32 KiB: both ends of the message first, a traceback as far as there is room."""
     cause_text = _json(cause).decode() if isinstance(cause, dict) else cause
-    left = ERROR_BYTES
-    kept: list[str | None] = []
-    for text in (message, type_, cause_text, traceback):
+    kept = [None if message is None else cut_middle(message, ERROR_BYTES)]
+    left = ERROR_BYTES - len((kept[0] or "").encode())
+    for text in (type_, cause_text, traceback):
         kept.append(None if text is None else cut_text(text, left))
         left -= len((kept[-1] or "").encode())
     return RunError(message=kept[0], type=kept[1], traceback=kept[3], cause=kept[2])
@@ -52,6 +53,16 @@ def cut_text(text: str, limit: int) -> str:
     if limit < len(mark):
         return ""
     return encoded[: limit - len(mark)].decode(errors="ignore") + CUT_MARK
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """``text`` in at most ``limit`` bytes of UTF-8; of one that is cut both ends are kept, and its length is said."""
+    if len(text) * 4 <= limit or len(encoded := text.encode()) <= limit:
+        return text
+    mark = length_mark(len(text))
+    tail = (limit - len(mark.encode())) // 3
+    head = limit - len(mark.encode()) - tail
+    return encoded[:head].decode(errors="ignore") + mark + encoded[-tail:].decode(errors="ignore")
 
 
 def cut_result(result: Any) -> CutResult | None:

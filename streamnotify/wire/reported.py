@@ -11,6 +11,7 @@ from streamnotify.wire.addresses import ascii_address
 from streamnotify.wire.fields import TEXT_LENGTH
 
 _ADDRESS = re.compile(r"<?([^\s<>]+@[^\s<>]+)>?")
+_LONGEST_ADDRESS = 1000  # characters, which is more than any has; the pattern's time grows with their square
 _NOT_PRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]+")
 
 
@@ -21,7 +22,8 @@ def reported_text(text: object) -> str | None:
 
 def reported_address(text: str | None) -> str | None:
     """The address, in brackets or not; None if it is of no use."""
-    found = _ADDRESS.fullmatch((text or "").strip())
+    stripped = (text or "").strip()
+    found = _ADDRESS.fullmatch(stripped) if len(stripped) <= _LONGEST_ADDRESS else None
     try:
         return ascii_address(found[1]) if found else None
     except (EmailNotValidError, ValueError):

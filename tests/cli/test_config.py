@@ -9,6 +9,7 @@ from streamnotify.devtools.inbox import Inbox
 from streamnotify.devtools.kafka import EmbeddedKafka
 from tests.cli.deployments import PARTITIONS, Deployment
 from tests.cli.running import streamnotify
+from tests.smtp.name_server import name_server
 
 
 def test_values_are_shown_with_their_sources_and_secrets_masked(tmp_path: Path) -> None:
@@ -113,3 +114,17 @@ def test_check_warns_of_mails_that_will_not_arrive(kafka: EmbeddedKafka, unique:
     assert "mails: WARNING, SMTP_TLS is 'none'" in shown.output
     assert any("gmail.com" in warning for warning in listed["warnings"])
     assert "mails: WARNING" not in streamnotify("config", directory=tmp_path, **environment).output
+
+
+def test_dns_is_asked_about_the_senders_domain_only_if_wanted(tmp_path: Path) -> None:
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "SMTP_FROM": "ann@example.com"}
+    with name_server({"example.com": ["v=spf1 -all"]}) as address:
+        asked = streamnotify("config", "--check", "--dns", address, directory=tmp_path, **environment)
+    assert asked.output.count("mails: WARNING") == 1
+    assert "mails: WARNING, DNS has no DMARC record at _dmarc.example.com" in asked.output
+    with name_server({}, fails=True) as address:
+        unknown = streamnotify("config", "--check", "--dns", address, directory=tmp_path, **environment)
+    assert "mails: WARNING, SPF and DMARC of example.com are unknown: DNS does not answer" in unknown.output
+    for arguments, said in ((("--dns",), "--dns goes with --check"), (("--check", "--dns", "dns"), "--dns is 'dns'")):
+        refused = streamnotify("config", *arguments, directory=tmp_path, **environment)
+        assert (refused.exit_code, said in refused.output) == (2, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -90,6 +91,17 @@ def test_a_wrong_brand_and_a_directory_that_cannot_be_written_end_with_one_line(
     full = streamnotify("preview", "file/gallery", directory=tmp_path)
     assert full.exit_code == 1
     assert "Error: file/gallery cannot be written" in full.stderr
+
+
+def test_names_that_no_template_or_organization_can_have_are_not_shown(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    (own / "organizations" / os.fsdecode(b"\xff")).mkdir(parents=True)
+    (own / "organizations" / os.fsdecode(b"\xff") / "brand.json").write_text('{"name": "X"}')
+    (own / os.fsdecode(b"\xff.txt")).write_text("x")
+    (own / ("a" * 100 + ".txt")).write_text("x")
+    shown = streamnotify("preview", directory=tmp_path, STREAMNOTIFY_TEMPLATE_DIR="own")
+    assert shown.exit_code == 0, shown.stderr
+    assert "aaaa" not in (tmp_path / "preview" / "index.html").read_text()
 
 
 def test_the_help_has_an_example(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_the_mail_of_a_success_does_not_show_the_error_of_a_failed_attempt() -> 
     [
         ("line 1\r\nline 2\tend", "line 1\nline 2\tend"),
         ("a\x00b\x1b[31mc\x7f\x85d", "ab[31mcd"),
-        ("x" * 3000, "x" * 2000),
+        ("x" * 3000, "x" * 1314 + "\n… 3,000 characters in all …\n" + "x" * 657),
         ("\x00 ", None),
         (None, None),
     ],

@@ -21,6 +21,21 @@ def test_the_domain_becomes_ascii_and_the_rest_stays(email: str, address: str) -
 
 
 @pytest.mark.parametrize(
+    ("email", "why"),
+    [
+        ("ann", "there is no @ in it"),
+        ("Ann Lee <ann@example.com>", "one address alone is allowed, without a name"),
+        ("ann@example.com,bob@example.com", "one address alone is allowed, without a name"),
+        (".ann@example.com", "the part before the @ is not valid"),
+        ("ann@example..com", "the part after the @ is not valid"),
+    ],
+)
+def test_the_refusal_says_what_is_wrong(email: str, why: str) -> None:
+    with pytest.raises(InvalidAddress, match=why):
+        envelope_address(email)
+
+
+@pytest.mark.parametrize(
     "email",
     [
         "",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from streamnotify.devtools.alert_samples import alert_sample, health_sample
@@ -305,6 +305,7 @@ TEXT = st.text(st.one_of(st.characters(), st.sampled_from('\r\n\x00\u2028\u202e:
 
 @settings(max_examples=50, deadline=None)
 @given(task=TEXT, monitor=TEXT, name=st.none() | TEXT, dependents=st.lists(TEXT, max_size=3))
+@example(task="\udcff", monitor="\ud800", name="\ud800", dependents=["\ud800"])
 def test_no_field_adds_a_header_a_recipient_or_markup(
     task: str, monitor: str, name: str | None, dependents: list[str]
 ) -> None:

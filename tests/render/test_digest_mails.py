@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -286,6 +287,19 @@ def test_the_mail_in_the_outbox_carries_what_it_is_made_of() -> None:
     single = a_notification(mailbox="user:u1")
     alone = renderer_of(POLICY).task_mail(single, "ann@example.com", NOW).outgoing(single, NOW, timedelta(days=3))
     assert (alone.mailbox, alone.digest) == ("user:u1", None)
+
+
+def test_the_digests_of_one_mailbox_and_lane_are_one_thread() -> None:
+    def thread(digest: DigestNotification) -> str:
+        headers = message_from_bytes(mail(digest).content)
+        assert headers["References"] == headers["In-Reply-To"]
+        return str(headers["References"])
+
+    first = replace(digest_sample("few"), mailbox="user:u1")
+    assert thread(first) == thread(replace(digest_sample("many"), mailbox="user:u1"))
+    assert "u1" not in thread(first)
+    assert thread(first) != thread(replace(first, lane=Lane.ALERTS))
+    assert thread(first) != thread(replace(first, mailbox="user:u2"))
 
 
 def test_the_same_digest_makes_the_same_bytes() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from email import message_from_bytes
 from pathlib import Path
+
+import pytest
 
 from streamnotify.devtools.mail_lint import faults
 from streamnotify.devtools.samples import NOW, RECIPIENT, sample, sample_mail, samples_of
@@ -20,29 +23,56 @@ PAGE = (Path(__file__).parents[2] / "docs" / "mails.md").read_text("utf-8")
 POLICY = RenderPolicy("noreply@example.com", frontend_url="https://app.example.com")
 
 
-def test_the_example_template_renders_with_a_result_that_has_its_names(tmp_path: Path) -> None:
-    source = re.search(r"```jinja\n(.*?)```", PAGE, re.DOTALL)
-    assert source
-    text = "{{ task_name }} {{ recipient_name }} Weekly Report {{ link_url }} {{ report_name }} {{ report_url }}"
-    (tmp_path / "weekly_report.html").write_text(source[1])
-    (tmp_path / "weekly_report.txt").write_text(text)
+EXAMPLES = dict(
+    zip(
+        ("weekly_report.html", "weekly_report.txt", "task_status_alert.html", "task_status_alert.txt"),
+        re.findall(r"```jinja\n(.*?)```", PAGE, re.DOTALL),
+        strict=True,
+    )
+)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A template directory with the page's examples."""
+    for name, source in EXAMPLES.items():
+        (tmp_path / name).write_text(source)
+    return tmp_path
+
+
+@pytest.mark.parametrize("template", ["weekly_report", "task_status_alert"])
+def test_preview_finds_no_fault_in_the_examples(own: Path, template: str) -> None:
+    for name in samples_of(template):
+        mail = sample_mail(Renderer(POLICY, own), name, template)
+        assert (mail.problems, faults(html_of(mail), text_of(mail))) == ((), [])
+
+
+def test_the_example_template_shows_the_names_of_its_result(own: Path) -> None:
     notification = sample("success", "weekly_report")
     notification.variables.update({"report_name": "Week 3", "report_url": "https://app.example.com/weeks/3"})
-    mail = Renderer(POLICY, tmp_path).task_mail(notification, RECIPIENT, NOW)
-    assert mail.problems == ()
+    mail = Renderer(POLICY, own).task_mail(notification, RECIPIENT, NOW)
+    assert (mail.problems, faults(html_of(mail), text_of(mail))) == ((), [])
     assert "Week 3" in words(html_of(mail))
     assert "https://app.example.com/weeks/3" in links(html_of(mail))
-    assert all(fault.startswith("the text part lacks") for fault in faults(html_of(mail), text_of(mail)))
+    assert "- Report: Week 3\n- Link: https://app.example.com/weeks/3\n" in text_of(mail)
 
 
-def test_the_example_alert_renders_and_has_its_own_words(tmp_path: Path) -> None:
-    source = re.findall(r"```jinja\n(.*?)```", PAGE, re.DOTALL)[1]
-    (tmp_path / "task_status_alert.html").write_text(source)
-    for name in samples_of("task_status_alert"):
-        mail = sample_mail(Renderer(POLICY, tmp_path), name, "task_status_alert")
-        assert mail.problems == ()
-        assert "On call: Sam, https://wiki.example.com/monitoring" in words(html_of(mail))
-        assert all(fault.startswith("the text part lacks") for fault in faults(html_of(mail), text_of(mail)))
+def test_the_example_alert_has_its_own_words(own: Path) -> None:
+    mail = sample_mail(Renderer(POLICY, own), "dependents", "task_status_alert")
+    assert "On call: Sam, https://wiki.example.com/monitoring" in words(html_of(mail))
+    assert "Sam, https://wiki.example.com/monitoring\n\nMay fail:\n" in text_of(mail)
+
+
+def test_one_subject_for_alert_and_recovery_makes_one_thread_where_subjects_count(tmp_path: Path) -> None:
+    threads = set()
+    for template in ("task_status_alert", "task_status_recovery"):
+        (tmp_path / f"{template}.subject").write_text("Status of {{ task_name }}\n")
+    for template in ("task_status_alert", "task_status_recovery"):
+        headers = message_from_bytes(sample_mail(Renderer(POLICY, tmp_path), "status-mismatch", template).content)
+        threads.add((headers["Subject"], headers["References"]))
+    [(subject, thread)] = threads
+    assert subject.startswith("Status of ")
+    assert thread
 
 
 def test_the_example_brand_is_valid(tmp_path: Path) -> None:

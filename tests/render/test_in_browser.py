@@ -9,6 +9,7 @@ from streamnotify.devtools.samples import sample_mail, samples_of
 from streamnotify.render.policy import Brand, RenderPolicy
 from streamnotify.render.renderer import Renderer
 from tests.render.reading import html_of
+from tests.web import chromium
 
 PHONE = 375
 RENDERER = Renderer(
@@ -36,6 +37,15 @@ def test_no_mail_is_wider_than_a_phone_with_or_without_its_style(template: str) 
     found = browser.sizes(views, PHONE)
     assert [width for width, _ in found] == [PHONE] * len(views)
     assert all(height > 300 for _, height in found)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_template(scheme: str) -> None:
+    with chromium.browser() as launched, chromium.visit(launched, "http://127.0.0.1", PHONE, scheme) as visit:
+        for template in RENDERER.library.names():
+            visit.page.set_content(html_of(sample_mail(RENDERER, samples_of(template)[0], template)))
+            # A mail is shown within the page of a mail program, which has the landmarks.
+            assert [each for each in visit.violations() if not each.startswith(("landmark-one-main:", "region:"))] == []
 
 
 def test_what_is_too_wide_is_noticed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,10 @@ BROKEN = {
     "absolute": ('{% include "/etc/passwd" %}', "passwd"),
     "endless": ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
     "too large": ("{{ 'x' * 100000 }}", "more than 90000 bytes"),
+    "far too large": ("{{ 'x' * 10 ** 12 }}", "more than 90000 bytes"),
+    "a large number": ("{{ 10 ** (10 ** 9) }}", "more than 90000 bytes"),
+    "too long a loop": ("{% for i in range(100000) %}{{ 'x' * 80000 }}{% endfor %}", "more than 90000 bytes"),
+    "half a character": ('{{ "\\ud800" }}', "surrogates not allowed"),
 }
 
 
@@ -117,7 +122,50 @@ def test_a_fault_of_an_organizations_template_names_it_and_skips_the_services(
     ]
 
 
-@pytest.mark.parametrize("source", ["{% if %}", "{{ open", b"\xff\xfe\xff"], ids=["syntax", "open", "no text"])
+NEVER_ENDING = {
+    "loops": "{% for i in range(90000) %}{% for j in range(90000) %}{% endfor %}{% endfor %}",
+    "loops over data": "{% for i in 'x' * 90000 %}{% for j in 'x' * 90000 %}{% endfor %}{% endfor %}",
+    "macros": "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+}
+
+
+def test_a_fault_of_the_services_template_is_said_once_whatever_organizations_there_are(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, task_completion_dot_txt="{{ nothing }}")
+    renderer = Renderer(POLICY, tmp_path)
+    for organization_id in (None, "acme", "other"):
+        renderer.task_mail(a_notification(organization_id=organization_id), "ann@example.com", NOW)
+    assert caplog.messages == ["Template task_completion.txt: 'nothing' is undefined: the shipped template is used"]
+
+
+@pytest.mark.parametrize("source", NEVER_ENDING)
+def test_a_template_that_would_never_end_is_stopped_once_and_then_not_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, source: str
+) -> None:
+    put(tmp_path, task_completion_dot_txt=NEVER_ENDING[source])
+    renderer = Renderer(POLICY, tmp_path)
+    rendered = renderer.task_mail(a_notification(), "ann@example.com", NOW)
+    assert SHIPPED in text_of(rendered)
+    started = time.thread_time()
+    for _ in range(3):
+        assert renderer.task_mail(a_notification(), "ann@example.com", NOW).content == rendered.content
+    assert time.thread_time() - started < 1
+    assert caplog.messages == ["Template task_completion.txt: it takes more than 1 s: the shipped template is used"]
+
+
+def test_a_loop_says_what_it_always_did(tmp_path: Path) -> None:
+    nested = "{% for each in rows recursive %}{{ loop.index }}/{{ loop.length }}={{ each.n }}{{ loop(each.rows) }};"
+    put(tmp_path, task_completion_dot_txt=nested + "{% endfor %}{% for a in [] %}{% else %}none{% endfor %}")
+    rows = [{"n": "a", "rows": [{"n": "b", "rows": []}]}, {"n": "c", "rows": []}]
+    assert text_of(mail(tmp_path, variables={"rows": rows})).strip() == "1/2=a1/1=b;;2/2=c;none"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{% if %}", "{{ open", b"\xff\xfe\xff", "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "{% if 1 %}" * 500],
+    ids=["syntax", "open", "no text", "deep", "deep blocks"],
+)
 def test_a_file_that_is_no_template_is_said_at_the_start_and_not_used(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, source: str | bytes
 ) -> None:
@@ -191,6 +239,15 @@ def test_an_organization_has_its_brand(tmp_path: Path) -> None:
     assert "#ffcc00" not in html_of(other)
 
 
+def test_an_address_with_a_domain_in_unicode_stands_in_the_headers_in_ascii(tmp_path: Path) -> None:
+    put(tmp_path, organizations__acme__brand_dot_json='{"reply_to": "help@bücher.example"}')
+    renderer = Renderer(RenderPolicy("noreply@müller.example"), tmp_path)
+    content = renderer.task_mail(a_notification(organization_id="acme"), "ann@example.com", NOW).content
+    assert content.isascii()
+    assert b"\r\nReply-To: help@xn--bcher-kva.example\r\n" in content
+    assert b"<noreply@xn--mller-kva.example>" in content
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
@@ -199,7 +256,7 @@ def test_an_organization_has_its_brand(tmp_path: Path) -> None:
         ('{"color": "#fff"}', "'color' is no key; name, team, colour, logo, footer, reply_to are allowed"),
         ('{"colour": "red"}', "brand colour: six hexadecimal digits after # are allowed, not 'red'"),
         ('{"logo": "http://a.example/x.png"}', "brand logo: an https URL"),
-        ('{"reply_to": "Ann <a@b.example>"}', "is not valid"),
+        ('{"reply_to": "Ann <a@b.example>"}', "one address alone is allowed, without a name"),
         ('{"name": "A\\r\\nBcc: x"}', "brand name: one line of 1 to 500 printable characters is allowed"),
         ('{"name": ""}', "brand name: one line"),
         ('{"team": 7}', "team: a text is allowed"),

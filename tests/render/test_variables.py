@@ -60,12 +60,13 @@ def test_the_result_adds_variables_but_overrides_none_of_ours() -> None:
 
 
 def test_the_error_message_is_cut_to_2000_characters_and_loses_its_control_characters() -> None:
-    shown = task_variables(a_notification(error_message="a\x00b\x1b[31m\r\nc\u202e" + "x" * 3000), POLICY)
+    shown = task_variables(a_notification(error_message="a\x00b\x1b[31m\r\nc\u202e" + "x" * 2990 + "the end"), POLICY)
     message = shown["error_message"]
     assert isinstance(message, str)
     assert message.startswith("ab[31m\ncx")
     assert len(message) == 2000
-    assert message.endswith("…")
+    assert "x\n… 3,005 characters in all …\nx" in message
+    assert message.endswith("xthe end")
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,12 @@ def test_only_a_missing_mailbox_counts_against_the_recipient() -> None:
         ("in 0 seconds", 1),
         ("in 999999 hours", 86_400),
         ("4.2.0 in 5 pieces", None),
+        ("only for 5000 messages", None),
+        ("blocked after 3 mistakes from 2 hosts", None),
+        ("for 4 sessions", None),
+        ("in 2hrs", 7200),
+        ("after 5 min.", 300),
+        ("for at least 30 secs", 30),
         ("later", None),
     ],
 )

@@ -203,6 +203,40 @@ def test_after_an_answer_that_is_none_the_connection_is_not_used_again() -> None
     run(scenario())
 
 
+def test_a_size_of_thousands_of_digits_is_no_limit() -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay(EHLO=f"250-relay\r\n250 SIZE {'9' * 5000}") as relay:
+            assert (await send_once(relay)).outcome is Outcome.SENT
+
+    run(scenario())
+
+
+def test_a_reply_of_empty_lines_that_never_ends_is_no_reply() -> None:
+    """Each line takes some memory, however little stands on it."""
+
+    async def scenario() -> None:
+        async with ScriptedRelay(DOT="250-\r\n" * 10_000 + "250 ok") as relay:
+            result = await send_once(relay)
+        assert (result.outcome, result.text) == (Outcome.AMBIGUOUS, "Response too long")
+
+    run(scenario())
+
+
+def test_an_idle_connection_on_which_the_relay_talks_without_end_is_given_up() -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay() as relay:
+            sender = Sender(a_policy(relay.port))
+            assert (await sender.send(a_mail(), 1, lease_held)).outcome is Outcome.SENT
+            [idle] = sender.pool._idle
+            relay.say_unasked("\r\n".join(["250 and another thing"] * 1000))
+            await _until(lambda: not idle.session.is_open)
+            assert (await sender.send(a_mail(), 1, lease_held)).outcome is Outcome.SENT
+            assert relay.connections == 2
+            await sender.close()
+
+    run(scenario())
+
+
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():  # noqa: ASYNC110 - what is waited for is a list in the relay

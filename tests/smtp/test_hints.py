@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from streamnotify.smtp.fault import FaultKind, SmtpFault, Stage
 from streamnotify.smtp.hints import hint
 from streamnotify.smtp.policy import SmtpPolicy, Tls
+from streamnotify.smtp.pool import Pool
 from streamnotify.smtp.presets import PRESETS, provider_of
 
 REFUSED_LOGIN = SmtpFault(Stage.AUTH, FaultKind.REPLY, "5.7.8 bad credentials", 535)
@@ -33,6 +36,16 @@ def test_a_name_that_dns_does_not_know() -> None:
 
 def test_silence_on_a_port_that_speaks_tls_from_the_first_byte() -> None:
     assert "SMTP_TLS=implicit" in after(broken(Stage.CONNECT, FaultKind.TIMEOUT), port=465)
+
+
+@pytest.mark.parametrize("tls", [Tls.STARTTLS, Tls.NONE])
+def test_silence_after_the_connection_is_made_may_be_tls_on_a_port_of_ones_own(tls: Tls) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        policy = SmtpPolicy("127.0.0.1", "noreply@acme.dev", port, tls=tls, connect_timeout=timedelta(seconds=0.2))
+        with pytest.raises(SmtpFault) as failed:
+            asyncio.run(Pool(policy).open())
+    assert "set SMTP_TLS=implicit" in (hint(failed.value, policy) or "")
 
 
 def test_silence_on_any_other_port() -> None:

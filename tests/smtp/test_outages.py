@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from datetime import timedelta
@@ -32,6 +33,12 @@ class Queue:
         lives = fields.pop("lives", timedelta(days=3))
         mails = [a_mail(notification_id=f"n{n}", expires_at=now() + lives, **fields) for n in range(count)]
         self.all = asyncio.gather(*(self._deliver(mail) for mail in mails))
+
+    async def give_up(self) -> None:
+        """Stop. Who cancels without waiting leaves an error to the log of a later test."""
+        self.all.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.all
 
     async def _deliver(self, mail: Any) -> None:
         attempt = 1
@@ -73,6 +80,20 @@ def test_a_thousand_mails_and_a_wrong_password_are_two_logins_a_minute_and_none_
     run(scenario())
 
 
+def test_a_refused_password_is_tried_no_sooner_though_the_relay_says_so() -> None:
+    async def scenario() -> None:
+        async with ScriptedRelay(EHLO=WITH_AUTH, AUTH="535 5.7.8 wrong, try again in 1 second") as relay:
+            queue = Queue(Sender(a_policy(relay.port, **LOGIN), now), 10)
+            await asyncio.sleep(59)
+            assert auths(relay) == 1
+            relay.answer("AUTH", "535 5.7.8 locked, try again in 2 hours")
+            await asyncio.sleep(3600)
+            assert auths(relay) == 2
+            await queue.give_up()
+
+    run(scenario())
+
+
 def test_a_password_that_becomes_wrong_is_tried_once() -> None:
     async def scenario() -> None:
         async with ScriptedRelay(EHLO=WITH_AUTH, AUTH=["235 2.7.0 welcome", "535 5.7.8 wrong"]) as relay:
@@ -82,7 +103,7 @@ def test_a_password_that_becomes_wrong_is_tried_once() -> None:
             queue = Queue(sender, 100)
             await asyncio.sleep(50)
             assert auths(relay) == 2
-            queue.all.cancel()
+            await queue.give_up()
 
     run(scenario())
 

@@ -18,7 +18,8 @@ ALONE = base64.b64encode(PASSWORD.encode()).decode()
 
 
 @pytest.mark.parametrize(
-    "answer", [f"535 5.7.8 {TOLD} is wrong", f"535 {ALONE}", f"454 {PASSWORD}", "235 welcome", Silence.HANG_UP]
+    "answer",
+    [f"535 5.7.8 {TOLD} is wrong", f"535 {ALONE}", f"454 {PASSWORD}", f"{PASSWORD}?", "235 welcome", Silence.HANG_UP],
 )
 @pytest.mark.parametrize("method", ["PLAIN", "LOGIN"])
 def test_a_login_shows_nowhere_even_if_the_relay_repeats_it(
@@ -38,6 +39,35 @@ def test_a_login_shows_nowhere_even_if_the_relay_repeats_it(
 
     everything = asyncio.run(scenario()) + caplog.text
     for secret in (PASSWORD, TOLD, ALONE, "the whole body"):
+        assert secret not in everything
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"GREETING": f"554 {TOLD}"},
+        {"MAIL": f"451 {TOLD}"},
+        {"RCPT": f"550 no {PASSWORD}"},
+        {"DOT": f"250 queued, {ALONE}"},
+        {"DATA": PASSWORD},
+    ],
+    ids=["greeting", "mail", "rcpt", "dot", "no reply"],
+)
+def test_a_relay_that_repeats_the_login_later_is_not_quoted_either(
+    answers: dict[str, Answer], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def scenario() -> str:
+        async with ScriptedRelay(EHLO="250-relay\r\n250 AUTH PLAIN", **answers) as relay:
+            sender = Sender(a_policy(relay.port, user="ann", password=PASSWORD))
+            result = await sender.send(a_mail(), 1, lease_held)
+            await sender.close()
+        assert "***" in (result.text or "")
+        return repr(result)
+
+    everything = asyncio.run(scenario()) + caplog.text
+    for secret in (PASSWORD, TOLD, ALONE):
         assert secret not in everything
 
 

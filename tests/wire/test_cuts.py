@@ -25,7 +25,8 @@ def test_an_error_is_cut_to_32_kib_the_message_last() -> None:
 def test_a_message_alone_may_use_all_of_it() -> None:
     error = cut_error("é" * 100_000, "ValueError", None, "t" * 10)
     assert error.message is not None
-    assert ERROR_BYTES - 1 <= len(error.message.encode()) <= ERROR_BYTES
+    assert ERROR_BYTES - 2 <= len(error.message.encode()) <= ERROR_BYTES
+    assert "é\n… 100,000 characters in all …\né" in error.message
     assert not error.type
     assert not error.traceback
 
