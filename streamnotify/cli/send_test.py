@@ -10,6 +10,7 @@ import click
 
 from streamnotify import bootstrap, settings
 from streamnotify.domain.delivery import OutgoingMail
+from streamnotify.domain.run_mail import RESERVED_KINDS
 from streamnotify.email_service import DirectMail, rendered
 from streamnotify.errors import StreamnotifyError
 from streamnotify.logs import visible
@@ -101,6 +102,8 @@ def _mail(renderer: Renderer, address: str, template: str) -> OutgoingMail:
     )
     if not renderer.library.has(template, None):
         raise click.ClickException(f"there is no template {template!r}")
+    if template in RESERVED_KINDS:
+        raise click.ClickException(f"{template} is not about a task, as a test mail is; see `streamnotify preview`")
     try:
         return rendered(renderer, wanted, now)
     except (ValueError, StreamnotifyError) as error:

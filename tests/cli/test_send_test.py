@@ -56,9 +56,13 @@ def test_a_template_can_be_chosen(tmp_path: Path, template: str) -> None:
         assert len(inbox.mails) == 1
 
 
-def test_a_template_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    shown = send_test(tmp_path, free_port(), "--template", "no_such")
-    assert (shown.exit_code, "there is no template 'no_such'" in shown.output) == (1, True)
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [("no_such", "there is no template 'no_such'"), ("task_status_alert", "task_status_alert is not about a task")],
+)
+def test_a_template_that_no_test_mail_can_have_is_refused(tmp_path: Path, template: str, said: str) -> None:
+    shown = send_test(tmp_path, free_port(), "--template", template)
+    assert (shown.exit_code, said in shown.output) == (1, True)
 
 
 def test_incomplete_settings_are_named(tmp_path: Path) -> None:
