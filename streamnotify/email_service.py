@@ -59,12 +59,12 @@ class DirectMail:
         outcome = MAILED_OUTCOMES.get(status) if status is not None else None
         if outcome is None:
             raise NotSent(f"status {self.status!r}: success, failed or cancelled is allowed")
-        identity = (_writable(self.task_name), _writable(self.task_id), self.recipient_email, now.isoformat())
+        task_name, task_id = _writable(self.task_name), _writable(self.task_id)
         return TaskNotification(
-            notification_id=notification_id(_KIND, *identity),
+            notification_id=notification_id(_KIND, task_name, task_id, self.recipient_email, now.isoformat()),
             kind=_KIND,
-            task_name=_writable(self.task_name),
-            task_id=_writable(self.task_id),
+            task_name=task_name,
+            task_id=task_id,
             status=outcome.value,
             completed_at=now,
             template=self.template,

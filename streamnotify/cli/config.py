@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from streamnotify import bootstrap, settings
 from streamnotify.errors import StreamnotifyError
-from streamnotify.setting_values import bind
+from streamnotify.setting_values import Bind, bind
 from streamnotify.smtp.fault import SmtpFault
 from streamnotify.smtp.hints import hint
 from streamnotify.smtp.policy import SmtpPolicy
@@ -57,11 +57,12 @@ def command(check: bool, dns: str | None, as_json: bool) -> None:
     """
     if dns is not None and not check:
         raise click.UsageError("--dns goes with --check")
+    name_server = _address(dns) if dns else None
     loaded = settings.load()
     checks = _answers(loaded) if check else {}
     warnings = settings.warnings(loaded) if check else []
     if dns is not None:
-        warnings += _dns_warnings(loaded, dns)
+        warnings += _dns_warnings(loaded, name_server)
     if as_json:
         click.echo(json.dumps(_as_json(loaded, checks, warnings), indent=2))
     else:
@@ -134,24 +135,21 @@ def _answers(loaded: settings.Settings) -> dict[str, str]:
     return answers
 
 
-def _dns_warnings(loaded: settings.Settings, server: str) -> list[str]:
+def _address(dns: str) -> Bind:
+    try:
+        return bind(dns)
+    except ValueError as error:
+        raise click.UsageError(f"--dns is {dns!r}: {error}") from error
+
+
+def _dns_warnings(loaded: settings.Settings, at: Bind | None) -> list[str]:
     domain = (loaded.smtp_from or "").rpartition("@")[2]
     if not domain:
         return []
     try:
-        return list(sender_doubts(domain, _name_server(server)))
+        return list(sender_doubts(domain, NameServer(at.host, at.port) if at else NameServer()))
     except StreamnotifyError as error:
         return [f"SPF and DMARC of {domain} are unknown: {error}"]
-
-
-def _name_server(server: str) -> NameServer:
-    if not server:
-        return NameServer()
-    try:
-        address = bind(server)
-    except ValueError as error:
-        raise click.UsageError(f"--dns is {server!r}: {error}") from error
-    return NameServer(address.host, address.port)
 
 
 def _tokens_answer(file: Path) -> str:

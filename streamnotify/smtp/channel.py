@@ -125,7 +125,7 @@ class Channel(asyncio.Protocol):
             self._take(line.rstrip(b"\r"))
         self._rest = rest
         if len(self._rest) + self._length > _LONGEST_REPLY:
-            self._fail(aiosmtplib.SMTPResponseException(_NO_REPLY_CODE, "Response too long"))
+            self._refuse("Response too long")
         elif self._replies:
             self._wake(self._reading)
 
@@ -151,18 +151,22 @@ class Channel(asyncio.Protocol):
         found = _LINE.fullmatch(line)
         if found is None:
             text = f"Malformed SMTP response line: {self._hide(line.decode(errors='replace'))}"
-            self._fail(aiosmtplib.SMTPResponseException(_NO_REPLY_CODE, text))
+            self._refuse(text)
             return
         self._lines.append(self._hide((found[3] or b"").strip().decode(errors="replace")))
         self._length += len(line) + 2
         if self._length > _LONGEST_REPLY:
-            self._fail(aiosmtplib.SMTPResponseException(_NO_REPLY_CODE, "Response too long"))
+            self._refuse("Response too long")
         elif found[2] != b"-":
             self._replies.append(Reply(int(found[1]), "\n".join(self._lines)))
             self._lines.clear()
             self._length = 0
             if len(self._replies) > self.unread + _MOST_UNASKED:
-                self._fail(aiosmtplib.SMTPResponseException(_NO_REPLY_CODE, "Too many replies"))
+                self._refuse("Too many replies")
+
+    def _refuse(self, text: str) -> None:
+        """What the relay says is no reply."""
+        self._fail(aiosmtplib.SMTPResponseException(_NO_REPLY_CODE, text))
 
     def _fail(self, error: Exception) -> None:
         """Nothing more is read; the first error is the one that counts."""

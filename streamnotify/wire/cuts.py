@@ -34,10 +34,10 @@ def cut_error(
 ) -> RunError:
     """An error in at most 32 KiB: both ends of the message first, a traceback as far as there is room."""
     cause_text = _json(cause).decode() if isinstance(cause, dict) else cause
-    kept = [None if message is None else cut_middle(message, ERROR_BYTES)]
-    left = ERROR_BYTES - len((kept[0] or "").encode())
-    for text in (type_, cause_text, traceback):
-        kept.append(None if text is None else cut_text(text, left))
+    left = ERROR_BYTES
+    kept: list[str | None] = []
+    for text, cut in ((message, cut_middle), (type_, cut_text), (cause_text, cut_text), (traceback, cut_text)):
+        kept.append(None if text is None else cut(text, left))
         left -= len((kept[-1] or "").encode())
     return RunError(message=kept[0], type=kept[1], traceback=kept[3], cause=kept[2])
 
