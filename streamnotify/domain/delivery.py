@@ -120,7 +120,7 @@ class DeliveryState(enum.StrEnum):
     DEFERRED = "deferred"  # waiting for its next attempt
     SENT = "sent"
     FAILED = "failed"
-    EXPIRED = "expired"
+    EXPIRED = "expired"  # too old, or a later mail says the opposite
     SUPPRESSED = "suppressed"  # its address has come to get no mail, or it is not wanted any more
 
     @property
@@ -128,6 +128,8 @@ class DeliveryState(enum.StrEnum):
         """True if nothing more will be tried."""
         return self not in (DeliveryState.ATTEMPTING, DeliveryState.DEFERRED)
 
+
+SUPERSEDED = "superseded"  # the reason, on notification-status, of what expired since a later mail says the opposite
 
 # What an attempt's outcome makes of the delivery. An ambiguous one is tried again: never lost goes before exactly
 # once, and the repeated mail has the same bytes and Message-ID (SPEC section 7).
@@ -231,10 +233,10 @@ def retry(delivery: Delivery, mail: OutgoingMail, now: datetime) -> Delivery | N
     return _attempt_or_expire(delivery, mail, now)
 
 
-def refuse(delivery: Delivery) -> Delivery:
-    """The delivery of a mail that must not go any more; the attempt that was to begin has not."""
+def give_up(delivery: Delivery, state: DeliveryState) -> Delivery:
+    """The delivery of a mail that must not go any more, in its last ``state``; an attempt that was to begin has not."""
     begun = delivery.attempt - (delivery.state is DeliveryState.ATTEMPTING)
-    return replace(delivery, state=DeliveryState.SUPPRESSED, attempt=begun, next_at=None)
+    return replace(delivery, state=state, attempt=begun, next_at=None)
 
 
 def retry_after(result: AttemptResult, kind: str, policy: DeliveryPolicy) -> timedelta:

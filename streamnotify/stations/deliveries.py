@@ -7,14 +7,14 @@ The ledger remembers what became of each mail for 30 days, so that no mail goes 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 from streamnotify.domain import delivery
 from streamnotify.domain.delivery import AttemptResult, Delivery, DeliveryPolicy, DeliveryState, Outcome, OutgoingMail
 from streamnotify.errors import StateError
-from streamnotify.stations import delivery_reports, opt_outs, organizations, refusals, suppression
+from streamnotify.stations import delivery_reports, opt_outs, organizations, refusals, superseding, suppression
 from streamnotify.stations.context import Attempt, Context, Due, Performer, Station
 from streamnotify.stations.refusals import MailRefused, Refusal
 from streamnotify.wire.commands import (
@@ -47,6 +47,9 @@ class MailSender(Protocol):
     async def send(self, mail: OutgoingMail, attempt: int, check_lease: Callable[[], None]) -> AttemptResult:
         """Try once; call ``check_lease`` right before MAIL and right before the final dot."""
 
+    def remarks(self) -> Sequence[str]:
+        """What an operator should know of the relay now, a line each; any thread may ask."""
+
 
 def station(policy: DeliveryPolicy, sender: MailSender | None) -> Station:
     """The deliveries station.
@@ -59,7 +62,14 @@ def station(policy: DeliveryPolicy, sender: MailSender | None) -> Station:
         suppression.KEEPER,
         inputs=(OUTBOX,),
         handle=partial(handle, policy),
-        rows=(LEDGER, MAIL, suppression.ADDRESS, opt_outs.OPT_OUTS, organizations.ORGANIZATION_OFF),
+        rows=(
+            LEDGER,
+            MAIL,
+            superseding.STANDING,
+            suppression.ADDRESS,
+            opt_outs.OPT_OUTS,
+            organizations.ORGANIZATION_OFF,
+        ),
         performer=performer(sender),
     )
 
@@ -79,10 +89,13 @@ def performer(sender: MailSender | None) -> Performer:
         try:
             return RecordResult(await sender.send(mail, attempt.number, refusals.checking(mail, attempt)))
         except MailRefused as refused:
-            reason, text = refused.refusal.reason.value, refused.refusal.words
-            return RecordResult(AttemptResult(attempt.key, attempt.number, Outcome.HELD, reason=reason, text=text))
+            return RecordResult(
+                AttemptResult(attempt.key, attempt.number, Outcome.HELD, reason=refused.reason, text=str(refused))
+            )
 
-    return Performer(perform, at_once=sender.at_once if sender is not None else 1)
+    if sender is None:
+        return Performer(perform, at_once=1)
+    return Performer(perform, at_once=sender.at_once, remarks=sender.remarks)
 
 
 def handle(policy: DeliveryPolicy, command: OutboxCommand | Due, ctx: Context) -> None:
@@ -111,6 +124,8 @@ def _take_in(policy: DeliveryPolicy, mail: OutgoingMail, ctx: Context) -> None:
         log.info("Email %s to %s came again and is not sent again", mail.notification_id, mail.to)
         return
     ctx.put(MAIL, mail.notification_id, mail)
+    for notification_id in superseding.take_in(mail, ctx):
+        _look_again(policy, notification_id, ctx)
     _enter(policy, delivery.begin(mail, ctx.now), mail, ctx)
 
 
@@ -140,22 +155,34 @@ def _enter(
     policy: DeliveryPolicy, ledger: Delivery, mail: OutgoingMail, ctx: Context, result: AttemptResult | None = None
 ) -> None:
     """Write the delivery's new state and do what it asks for."""
-    key = mail.notification_id
-    refusal = None if ledger.state.is_final else _refusal(ledger, mail, ctx)
-    if refusal is not None:
-        ledger = delivery.refuse(ledger)
-        delivery_reports.log_refusal(mail, refusal, ledger)
-        _give_back(mail, refusal, ledger, ctx)
+    key, reason = mail.notification_id, None if result is None else result.reason
+    if not ledger.state.is_final:
+        ledger, reason = _looked_at(ledger, mail, ctx, reason)
+    elif ledger.state is DeliveryState.EXPIRED:
+        delivery_reports.log_expiry(mail)
     ctx.put(LEDGER, key, ledger)
     if ledger.state is DeliveryState.ATTEMPTING:
         ctx.start(key, ledger.attempt)
         return
-    if ledger.state is DeliveryState.EXPIRED:
-        delivery_reports.log_expiry(mail)
     if ledger.state.is_final:
         ctx.delete(MAIL, key)
+        superseding.leave(mail, ctx)
     ctx.wake(LEDGER, key, ctx.now + policy.keep_for if ledger.state.is_final else ledger.next_at)
-    ctx.emit(NOTIFICATION_STATUS, key, delivery_reports.status(ledger, mail, ctx.now, result, refusal))
+    ctx.emit(NOTIFICATION_STATUS, key, delivery_reports.status(ledger, mail, ctx.now, result, reason))
+
+
+def _looked_at(ledger: Delivery, mail: OutgoingMail, ctx: Context, reason: str | None) -> tuple[Delivery, str | None]:
+    """The delivery and the ``reason`` for its state, or those of a mail that must not go any more."""
+    refusal = _refusal(ledger, mail, ctx)
+    if refusal is not None:
+        ledger = delivery.give_up(ledger, DeliveryState.SUPPRESSED)
+        delivery_reports.log_refusal(mail, refusal, ledger)
+        _give_back(mail, refusal, ledger, ctx)
+        return ledger, refusal.reason
+    if superseding.is_superseded(mail, ctx):
+        delivery_reports.log_superseded(mail)
+        return delivery.give_up(ledger, DeliveryState.EXPIRED), delivery.SUPERSEDED
+    return ledger, reason
 
 
 def _refusal(ledger: Delivery, mail: OutgoingMail, ctx: Context) -> Refusal | None:

@@ -16,14 +16,13 @@ log = logging.getLogger(__name__)
 
 
 def status(
-    delivery: Delivery, mail: OutgoingMail, at: datetime, result: AttemptResult | None, refusal: Refusal | None
+    delivery: Delivery, mail: OutgoingMail, at: datetime, result: AttemptResult | None, reason: str | None
 ) -> NotificationStatus:
-    """The step a delivery has come to, by an attempt's ``result`` or because of a ``refusal``."""
-    reason = result.reason if result is not None else None
+    """The step a delivery has come to, by an attempt's ``result`` if there is one, for a ``reason`` if there is one."""
     return NotificationStatus(
         notification_id=mail.notification_id,
         status=NotificationStep(delivery.state.value),
-        reason=refusal.reason if refusal is not None else reason,
+        reason=reason,
         kind=mail.kind,
         task_name=mail.task_name,
         task_id=mail.task_id,
@@ -65,6 +64,11 @@ def log_expiry(mail: OutgoingMail) -> None:
     """Say that a mail was not delivered in time."""
     late = f"{mail.expires_at:%Y-%m-%d %H:%M:%S} UTC"
     log.error("Email to %s%s expired: not delivered by %s", mail.to, _about(mail), late)
+
+
+def log_superseded(mail: OutgoingMail) -> None:
+    """Say that a mail is not sent late, for a later one says the opposite."""
+    log.warning("%s to %s%s expired: a later one says the opposite", _what(mail), mail.to, _about(mail))
 
 
 def _what(mail: OutgoingMail) -> str:

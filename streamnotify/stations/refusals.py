@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from streamnotify.domain.delivery import OutgoingMail
+from streamnotify.domain.delivery import SUPERSEDED, OutgoingMail
 from streamnotify.domain.notifications import SuppressionReason
 from streamnotify.errors import StreamnotifyError
-from streamnotify.stations import opt_outs, suppression
+from streamnotify.stations import opt_outs, superseding, suppression
 from streamnotify.stations.context import Attempt, Rows
 
 
@@ -27,11 +27,11 @@ class Refusal:
 
 
 class MailRefused(StreamnotifyError):
-    """The mail must not go out any more; ``refusal`` says why."""
+    """The mail must not go out any more; ``reason`` as on notification-status, the text as in the log."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal.words)
-        self.refusal = refusal
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
 
 
 def refusal_of(mail: OutgoingMail, rows: Rows, now: datetime) -> Refusal | None:
@@ -46,6 +46,8 @@ def refusal_of(mail: OutgoingMail, rows: Rows, now: datetime) -> Refusal | None:
 def checking(mail: OutgoingMail, attempt: Attempt) -> Callable[[], None]:
     """``attempt.check_lease``, and a last look at who refuses the mail: it may have waited for days for its relay.
 
+    A later mail may say the opposite by then, too; only a first attempt is made nevertheless.
+
     What it returns raises MailRefused, besides what ``check_lease`` raises.
     """
 
@@ -53,6 +55,8 @@ def checking(mail: OutgoingMail, attempt: Attempt) -> Callable[[], None]:
         attempt.check_lease()
         refusal = refusal_of(mail, attempt.rows, datetime.now(UTC))
         if refusal is not None:
-            raise MailRefused(refusal)
+            raise MailRefused(refusal.reason.value, refusal.words)
+        if attempt.number > 1 and superseding.is_superseded(mail, attempt.rows):
+            raise MailRefused(SUPERSEDED, "a later mail says the opposite")
 
     return check

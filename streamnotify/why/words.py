@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from datetime import datetime
 
+from streamnotify.domain.delivery import SUPERSEDED
 from streamnotify.domain.notifications import DIGEST, SuppressionReason
 from streamnotify.wire.notification_status import NotificationStatus, NotificationStep
 
@@ -154,6 +155,8 @@ def _complained(step: NotificationStatus) -> str:
 
 
 def _expired(step: NotificationStatus) -> str:
+    if step.reason == SUPERSEDED:
+        return f"not sent late{_at_attempt(step)}: a later mail says the opposite"
     return f"not delivered within STREAMNOTIFY_MAIL_MAX_AGE{_at_attempt(step)}{_reply(step)}: given up"
 
 

@@ -161,6 +161,25 @@ def test_every_reason_is_explained(reason: SuppressionReason) -> None:
     assert "{" not in said
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("superseded", "not sent late, attempt 3: a later mail says the opposite"),
+        (None, "not delivered within STREAMNOTIFY_MAIL_MAX_AGE, attempt 3: given up"),
+    ],
+)
+def test_what_expired_was_too_old_or_superseded(reason: str | None, said: str) -> None:
+    step = NotificationStatus(
+        notification_id="n",
+        status=NotificationStep.EXPIRED,
+        reason=reason,
+        kind="task_status_alert",
+        attempt=3,
+        at=START,
+    )
+    assert meaning(step) == said
+
+
 def test_the_guide_names_every_reason_and_exit_code() -> None:
     page = (Path(__file__).parents[2] / "docs" / "why.md").read_text("utf-8")
     assert [reason for reason in SuppressionReason if f"`{reason}`" not in page] == []

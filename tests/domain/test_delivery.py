@@ -22,8 +22,8 @@ from streamnotify.domain.delivery import (
     OutgoingMail,
     Priority,
     begin,
+    give_up,
     priority_of,
-    refuse,
     resolve,
     retry,
     retry_after,
@@ -88,15 +88,17 @@ def test_that_a_mail_may_have_arrived_is_not_forgotten() -> None:
         ledger = resolve(ledger, result(outcome, attempt), MAIL, NOW, POLICY)
         assert ledger is not None
         assert ledger.may_have_arrived
-        assert refuse(ledger) == Delivery(DeliveryState.SUPPRESSED, attempt, may_have_arrived=True)
+        assert give_up(ledger, DeliveryState.SUPPRESSED) == Delivery(
+            DeliveryState.SUPPRESSED, attempt, may_have_arrived=True
+        )
         ledger = retry(ledger, MAIL, NOW)
 
 
-def test_a_mail_that_is_refused_before_an_attempt_has_one_less() -> None:
-    assert refuse(begin(MAIL, NOW)) == Delivery(DeliveryState.SUPPRESSED, 0)
+def test_a_mail_that_is_given_up_before_an_attempt_has_one_less() -> None:
+    assert give_up(begin(MAIL, NOW), DeliveryState.SUPPRESSED) == Delivery(DeliveryState.SUPPRESSED, 0)
     waiting = resolve(OPEN, result(Outcome.TRANSIENT), MAIL, NOW, POLICY)
     assert waiting is not None
-    assert refuse(waiting) == Delivery(DeliveryState.SUPPRESSED, 1)
+    assert give_up(waiting, DeliveryState.SUPPRESSED) == Delivery(DeliveryState.SUPPRESSED, 1)
 
 
 def test_every_outcome_leads_somewhere() -> None:

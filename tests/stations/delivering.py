@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from streamnotify.domain.delivery import AttemptResult, DeliveryPolicy, Outcome, OutgoingMail
+from streamnotify.smtp.sender import Sender
 from streamnotify.stations import deliveries, feedback
-from streamnotify.testing.memory import MemoryEngine
-from streamnotify.wire.commands import DeliverMail, OutboxCommand
+from streamnotify.stations.context import Attempt
+from streamnotify.testing.memory import MemoryEngine, MemoryStore
+from streamnotify.wire.commands import DeliverMail, OutboxCommand, RecordResult
+from streamnotify.wire.rows import Row
 from streamnotify.wire.topics import MAILBOXES, NOTIFICATION_FEEDBACK, NOTIFICATION_STATUS, OUTBOX
-from tests.smtp.a_mail import a_mail
+from tests.smtp import jumping_clock
+from tests.smtp.a_mail import a_mail, a_policy, lease_held
+from tests.smtp.relays import ScriptedRelay
 
 ANN = "ann@example.com"
 
@@ -34,6 +40,10 @@ class Relay:
         self.asked.append(mail.notification_id)
         return AttemptResult(mail.notification_id, attempt, **self.answer)
 
+    def remarks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
 
 class Product:
     """The two stations in memory."""
@@ -43,12 +53,12 @@ class Product:
         self.engine = MemoryEngine([feedback.station(), deliveries.station(DeliveryPolicy(), self.relay)])
         self.numbers = itertools.count(1)
 
-    def mail(self, to: str = ANN, **fields: Any) -> str:
+    def mail(self, to: str = ANN, *, settle: bool = True, **fields: Any) -> str:
         """Put a mail into the outbox; its notification."""
         name = f"n{next(self.numbers)}"
         now = self.engine.now
         mail = a_mail(notification_id=name, to=to, created_at=now, expires_at=now + timedelta(days=3), **fields)
-        self.engine.put(OUTBOX, OUTBOX.encode(DeliverMail(mail)), key=to.lower().encode())
+        self.engine.put(OUTBOX, OUTBOX.encode(DeliverMail(mail)), key=to.lower().encode(), settle=settle)
         return name
 
     def tell(self, command: OutboxCommand, *, settle: bool = True) -> None:
@@ -72,3 +82,23 @@ class Product:
         """The latest status of a mail, and its reason."""
         said = [each for each in self.engine.values(NOTIFICATION_STATUS) if each["notification_id"] == notification_id]
         return said[-1]["status"], said[-1].get("reason")
+
+
+class OneMail:
+    """A mail of Ann's, and what hands it to a relay in a clock that jumps."""
+
+    def __init__(self, relay: ScriptedRelay, **fields: Any) -> None:
+        self.store = MemoryStore()
+        self.sender = Sender(a_policy(relay.port), jumping_clock.now)
+        now = jumping_clock.now()
+        self.mail = a_mail(created_at=now, expires_at=now + timedelta(days=3), **fields)
+        self.persist(deliveries.MAIL, "n1", self.mail)
+
+    def attempted(self, number: int) -> asyncio.Future[RecordResult]:
+        """An attempt that has begun."""
+        attempt = Attempt("n1", number, self.store, lease_held)
+        return asyncio.ensure_future(deliveries.performer(self.sender).perform(attempt))
+
+    def persist(self, row: Row[Any], key: str, value: Any) -> None:
+        """The station has written a row."""
+        self.store.rows[row.key(key)] = row.encode(value)

@@ -18,20 +18,17 @@ from streamnotify.domain.notifications import SuppressionReason
 from streamnotify.domain.pending import PendingDigest, Tally
 from streamnotify.domain.preferences import OptOuts
 from streamnotify.domain.suppression import Evidence
-from streamnotify.smtp.sender import Sender
-from streamnotify.stations.context import Attempt
-from streamnotify.stations.deliveries import LEDGER, MAIL, performer
+from streamnotify.stations.deliveries import LEDGER, MAIL
 from streamnotify.stations.opt_outs import OPT_OUTS, Told
 from streamnotify.stations.organizations import ORGANIZATION_OFF
 from streamnotify.stations.suppression import KEEPER
-from streamnotify.testing.memory import START, MemoryStore
-from streamnotify.wire.commands import MovePending, RecordFeedback, RecordResult, SetOptOuts, SetOrganization
+from streamnotify.testing.memory import START
+from streamnotify.wire.commands import MovePending, RecordFeedback, SetOptOuts, SetOrganization
 from streamnotify.wire.topics import NOTIFICATION_STATUS
 from tests.render.a_notification import a_notification
 from tests.smtp import jumping_clock
-from tests.smtp.a_mail import a_mail, a_policy, lease_held
 from tests.smtp.relays import ScriptedRelay
-from tests.stations.delivering import ANN, Product
+from tests.stations.delivering import ANN, OneMail, Product
 
 DAY = timedelta(days=1)
 BOX = "user:ann"
@@ -295,26 +292,6 @@ def test_a_digest_that_may_have_arrived_does_not_go_back_and_is_not_sent_again(
     assert caplog.messages[-1] == f"Email to {ANN} for 2 tasks may have arrived, is not sent again: opted_out_kind"
 
 
-class OneMail:
-    """A mail of Ann's, and what hands it to a relay in a clock that jumps."""
-
-    def __init__(self, relay: ScriptedRelay, **fields: Any) -> None:
-        self.store = MemoryStore()
-        self.sender = Sender(a_policy(relay.port), jumping_clock.now)
-        now = jumping_clock.now()
-        mail = a_mail(created_at=now, expires_at=now + 3 * DAY, **fields)
-        self.store.rows[MAIL.key("n1")] = MAIL.encode(mail)
-
-    def attempted(self, number: int) -> asyncio.Future[RecordResult]:
-        """An attempt that has begun."""
-        attempt = Attempt("n1", number, self.store, lease_held)
-        return asyncio.ensure_future(performer(self.sender).perform(attempt))
-
-    def refuse(self) -> None:
-        """Ann wants no more mails, and this has been persisted."""
-        self.store.rows[OPT_OUTS.key(BOX)] = OPT_OUTS.encode(Told(NO_MORE))
-
-
 @pytest.mark.parametrize("fields", [REPORT, TWO])
 def test_a_mail_that_waits_out_an_outage_is_not_sent_if_it_was_refused_meanwhile(fields: dict[str, Any]) -> None:
     async def scenario() -> None:
@@ -324,7 +301,7 @@ def test_a_mail_that_waits_out_an_outage_is_not_sent_if_it_was_refused_meanwhile
             waiting = mail.attempted(2)
             await asyncio.sleep(3600)
             assert not waiting.done()
-            mail.refuse()
+            mail.persist(OPT_OUTS, BOX, Told(NO_MORE))  # Ann wants no more mails
             relay.answer("GREETING", None)
             result = (await asyncio.wait_for(waiting, 120)).result
             assert (result.outcome, result.reason) == (Outcome.HELD, "opted_out_user")
@@ -343,7 +320,7 @@ def test_a_mail_that_is_refused_while_it_is_handed_over_gets_no_final_dot() -> N
             waiting = mail.attempted(1)
             await asyncio.sleep(5)  # on a clock that jumps only when nothing happens any more
             assert relay.commands[-1] == "DATA"
-            mail.refuse()
+            mail.persist(OPT_OUTS, BOX, Told(NO_MORE))  # Ann wants no more mails
             relay.resume()
             result = (await asyncio.wait_for(waiting, 120)).result
             assert (result.outcome, result.reason) == (Outcome.HELD, "opted_out_user")
