@@ -105,10 +105,10 @@ async def _sender(relay: Relay, count: int, per_connection: int) -> Rate:
         HOST,
         "noreply@example.com",
         relay.port,
-        USER,
-        PASSWORD,
-        Tls.IMPLICIT,
-        str(relay.ca_file),
+        user=USER,
+        password=PASSWORD,
+        tls=Tls.IMPLICIT,
+        ca_file=str(relay.ca_file),
         mails_per_connection=per_connection,
     )
     sender = Sender(policy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 import urllib.error
@@ -58,7 +59,7 @@ class WorkerMetrics:
 
 
 class Product:
-    """One deployment of the product with one worker.
+    """One deployment of the product, and one worker of it.
 
     Args:
         stage: where it runs.
@@ -74,10 +75,17 @@ class Product:
         self.name = name
         self._smtp_port = smtp_port
         self._settings = settings or {}
+        self._number = 1  # of this worker
         self._starts = 0
         self._worker: Child | None = None
         self.metrics = WorkerMetrics(0)
         stage.apply(layouts(f"{name}.", APP_ID, PARTITIONS, 1))
+
+    def beside(self) -> Product:
+        """The same deployment as seen from another worker of it, which is still to be started."""
+        other = copy.copy(self)
+        other._number += 1
+        return other
 
     @property
     def events_topic(self) -> str:
@@ -126,7 +134,9 @@ class Product:
             **self._settings,
         }
         argv = [sys.executable, "-m", "streamnotify.cli.engine", "--parent-fd={alive}"]
-        self._worker = self._stage.children.start(f"{self.name}-worker-{self._starts}", argv, environment)
+        self._worker = self._stage.children.start(
+            f"{self.name}-worker-{self._number}-{self._starts}", argv, environment
+        )
 
     def start_and_wait(self) -> float:
         """Start the worker; the seconds until it is ready."""

@@ -118,6 +118,7 @@ def _renderer(loaded: Settings, smtp_from: str, frontend_url: str | None) -> Ren
             link_notifications=loaded.link_notifications,
             links=loaded.recipient_links,
             unsubscribe_mailto=loaded.unsubscribe_mailto,
+            feedback_id=f"{loaded.app_id}:streamnotify:{loaded.feedback_id}" if loaded.feedback_id else None,
         )
         return Renderer(policy, loaded.template_dir)
     except (ValueError, OSError) as error:
@@ -134,6 +135,7 @@ def smtp_policy(loaded: Settings) -> SmtpPolicy | None:
         port=loaded.smtp_port,
         user=loaded.smtp_user,
         password=settings.reveal(loaded.smtp_password),
+        token_file=loaded.smtp_token_file,
         tls=Tls(loaded.smtp_tls),
         ca_file=str(loaded.smtp_ca_file) if loaded.smtp_ca_file else None,
         connections=loaded.smtp_connections,

@@ -102,9 +102,12 @@ def _useless_links(values: Mapping[str, Any]) -> Iterator[str]:
 
 def _relay(values: Mapping[str, Any]) -> Iterator[str]:
     host = values["SMTP_HOST"]
-    if values["SMTP_TLS"] == "none" and values["SMTP_PASSWORD"] and host and not is_loopback(host):
+    secrets = [name for name in ("SMTP_PASSWORD", "SMTP_TOKEN_FILE") if values[name]]
+    if len(secrets) > 1:
+        yield f"{' and '.join(secrets)} are both set: one of them is allowed"
+    if values["SMTP_TLS"] == "none" and secrets and host and not is_loopback(host):
         yield (
-            f"SMTP_TLS is 'none': with SMTP_PASSWORD set, and SMTP_HOST {host} not on loopback, starttls or implicit "
+            f"SMTP_TLS is 'none': with {secrets[0]} set, and SMTP_HOST {host} not on loopback, starttls or implicit "
             "is allowed"
         )
 

@@ -131,8 +131,15 @@ class Settings(BaseSettings):
     smtp_port: Annotated[int, _parsed(values.whole_number(1, 65535))] = _smtp(
         "SMTP_PORT", "Its port; default 587.", derive=_default_port
     )
-    smtp_user: Line | None = _smtp("SMTP_USER", "User name at the relay; with SMTP_PASSWORD or not at all.")
+    smtp_user: Line | None = _smtp(
+        "SMTP_USER", "User name at the relay; with SMTP_PASSWORD or SMTP_TOKEN_FILE, or not at all."
+    )
     smtp_password: SecretStr | None = _smtp("SMTP_PASSWORD", "Its password.")
+    smtp_token_file: ExistingFile | None = _smtp(
+        "SMTP_TOKEN_FILE",
+        "In the place of a password: file of an OAuth access token (XOAUTH2), read anew for each connection; something "
+        "else keeps it fresh.",
+    )
     smtp_tls: Annotated[TlsMode, _parsed(values.choice("starttls", "implicit", "none"))] = _smtp(
         "SMTP_TLS",
         "starttls (required, never opportunistic), implicit or none; default implicit on port 465, else starttls. "
@@ -249,7 +256,7 @@ class Settings(BaseSettings):
     brand_logo: Url | None = _mails("BRAND_LOGO", "URL of a logo; https except on loopback.")
     brand_colour: Annotated[str, _parsed(values.colour)] = _mails(
         "BRAND_COLOUR",
-        "Colour of buttons, #rrggbb; the text on them is white or black, whichever can be read.",
+        "Colour of buttons, #rrggbb; darkened where white text could not be read.",
         _BRAND.colour,
     )
     brand_footer: Line | None = _mails("BRAND_FOOTER", "Last line of each mail.")
@@ -259,6 +266,9 @@ class Settings(BaseSettings):
         "TEMPLATE_DIR", "Directory of own templates; only the files present override the shipped ones."
     )
     unsubscribe_mailto: Address | None = _mails("UNSUBSCRIBE_MAILTO", "Address that unsubscribes without PUBLIC_URL.")
+    feedback_id: Annotated[str, _parsed(values.name_part(5, 15))] | None = _mails(
+        "FEEDBACK_ID", "Who we are in the header Feedback-ID, by which Gmail counts complaints; default no such header."
+    )
 
     digest_after: Count = _mails("DIGEST_AFTER", "Task mails that go singly within a window.", 1)
     digest_window: Duration = _mails(
@@ -309,7 +319,7 @@ class Settings(BaseSettings):
 
     @property
     def smtp_complete(self) -> bool:
-        """True if mails can be sent: a relay, a sender, and user and password both or neither."""
+        """True if mails can be sent: a relay, a sender, and user and password (or token) both or neither."""
         return not self.smtp_missing
 
     @property
@@ -320,8 +330,8 @@ class Settings(BaseSettings):
             missing.append("SMTP_HOST (or SMTP_PRESET)")
         if self.smtp_from is None:
             missing.append("SMTP_FROM")
-        if (self.smtp_user is None) != (self.smtp_password is None):
-            missing.append("SMTP_USER" if self.smtp_user is None else "SMTP_PASSWORD")
+        if (self.smtp_user is None) != (self.smtp_password is None and self.smtp_token_file is None):
+            missing.append("SMTP_USER" if self.smtp_user is None else "SMTP_PASSWORD (or SMTP_TOKEN_FILE)")
         return ", ".join(missing)
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamnotify import bootstrap, settings
+from streamnotify.devtools.alert_samples import health_sample
 from streamnotify.domain.digest import Lane, LanePolicy
 from streamnotify.domain.preferences import UnsubscribeScope
 from streamnotify.errors import SettingsError
@@ -43,7 +44,7 @@ def test_the_stations_come_in_the_direction_of_the_data_and_read_what_the_one_be
     ("given", "missing"),
     [
         ({"SMTP_HOST": ""}, "SMTP_HOST (or SMTP_PRESET)"),
-        ({"SMTP_USER": "u"}, "SMTP_PASSWORD"),
+        ({"SMTP_USER": "u"}, "SMTP_PASSWORD (or SMTP_TOKEN_FILE)"),
         ({"SMTP_PASSWORD": "p"}, "SMTP_USER"),
         ({"SMTP_HOST": "", "SMTP_FROM": ""}, "SMTP_HOST (or SMTP_PRESET), SMTP_FROM"),
     ],
@@ -94,6 +95,22 @@ def test_the_links_of_mails_are_those_that_the_web_process_reads(monkeypatch: py
     assert url.startswith("https://notify.example.com/mails/unsubscribe/")
     same = RecipientLinks("https://elsewhere.example.com", "a secret of the tests")
     assert same.unsubscribe.opened(url.rpartition("/")[2], now).scope == scope
+
+
+def health_mail(loaded: settings.Settings) -> bytes:
+    """A mail as the worker of these settings renders it."""
+    renderer = bootstrap.renderer(loaded)
+    assert renderer is not None
+    return renderer.health_mail(
+        health_sample("some-wrong"), "ops@example.com", datetime(2026, 3, 1, tzinfo=UTC)
+    ).content
+
+
+def test_mails_have_a_feedback_id_only_if_the_setting_says_who_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert b"Feedback-ID" not in health_mail(settings.load())
+    monkeypatch.setenv("STREAMNOTIFY_FEEDBACK_ID", "acme-mails")
+    monkeypatch.setenv("STREAMNOTIFY_APP_ID", "notify-2")
+    assert b"\r\nFeedback-ID: service_health:notify-2:streamnotify:acme-mails\r\n" in health_mail(settings.load())
 
 
 def test_a_public_url_that_no_link_can_follow_refuses_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +103,27 @@ def test_a_library_that_repeats_itself_is_heard_once_a_minute() -> None:
     assert said("aiokafka", "Unable connect to node with id %s", 1) == (
         "Unable connect to node with id 1 (3 such lines were left out)"
     )
+
+
+NAMING = [
+    ("sent successfully to %s for task t-1", "ann.o'neil+x=y@sub.example.com", "sent successfully to *** for task t-1"),
+    ("Failed to send to %s: 550 no such user", "ann@example.com", "Failed to send to ***: 550 no such user"),
+    ("%s wants no more of this", "address:ann@example.com", "address:*** wants no more of this"),
+    ("the relay says %s", '<ann@example.com>, "ann@example.com" unknown', 'the relay says <***>, "***" unknown'),
+    ("held for %s until 2024", "jörg.ann@bücher.example", "held for *** until 2024"),
+    ("dead-letters %s of @superusers", "task-events[3]@17", "dead-letters task-events[3]@17 of @superusers"),
+]
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize(("sentence", "address", "masked"), NAMING)
+def test_addresses_are_masked_as_docs_delivery_md_says(sentence: str, address: str, masked: str, style: str) -> None:
+    page = Path(__file__).parents[1] / "docs" / "delivery.md"
+    [script] = re.findall(r"sed -uE '(.+)' >&2", page.read_text("utf-8"))
+    stream = io.StringIO()
+    logs.configure("INFO", style, stream)
+    logger.info(sentence, address)
+    run = subprocess.run(["sed", "-uE", script], input=stream.getvalue(), capture_output=True, text=True, check=True)
+    said = json.loads(run.stdout)["event"] if style == "json" else run.stdout
+    assert masked in said
+    assert re.search("ann|example.com|bücher", run.stdout) is None

@@ -106,6 +106,7 @@ def test_every_wrong_setting_is_named_with_its_value_and_what_is_allowed(monkeyp
         STREAMNOTIFY_TOPIC_PREFIX="a b",
         STREAMNOTIFY_LINK_TEST_RUN="/run/{run}",
         STREAMNOTIFY_BRAND_COLOUR="red",
+        STREAMNOTIFY_FEEDBACK_ID="a:b:c:acme",
         KAFKA_BOOTSTRAP_SERVERS="kafka",
         KAFKA_SSL_CAFILE="none.pem",
         SMTP_HOST="smtp://relay:25",
@@ -123,6 +124,7 @@ def test_every_wrong_setting_is_named_with_its_value_and_what_is_allowed(monkeyp
         "STREAMNOTIFY_LOG_FORMAT is 'xml': one of text, json is allowed",
         "STREAMNOTIFY_LINK_TEST_RUN is '/run/{run}': a path starting with / that contains {test_run_id} is allowed",
         "STREAMNOTIFY_BRAND_COLOUR is 'red': a colour such as #1a73e8 is allowed",
+        "STREAMNOTIFY_FEEDBACK_ID is 'a:b:c:acme': 5 to 15 of the characters A-Z a-z 0-9 . _ - are allowed",
     ]
 
 
@@ -169,6 +171,8 @@ def test_the_sender_is_the_given_one_the_user_or_noreply_at_the_frontend(
         ({"SMTP_HOST": "relay"}, False),
         ({"SMTP_HOST": "relay", "SMTP_FROM": "a@b.example", "SMTP_USER": "u"}, False),
         ({"SMTP_HOST": "relay", "SMTP_FROM": "a@b.example", "SMTP_PASSWORD": "p"}, False),
+        ({"SMTP_HOST": "relay", "SMTP_FROM": "a@b.example", "SMTP_USER": "u", "SMTP_TOKEN_FILE": __file__}, True),
+        ({"SMTP_HOST": "relay", "SMTP_FROM": "a@b.example", "SMTP_TOKEN_FILE": __file__}, False),
     ],
 )
 def test_smtp_is_complete_with_host_sender_and_both_credentials_or_none(
@@ -198,6 +202,18 @@ def test_a_password_never_goes_over_an_open_line_except_on_loopback(monkeypatch:
     said = refusal(monkeypatch, SMTP_HOST="relay.example.com")
     assert said.startswith("SMTP_TLS is 'none': with SMTP_PASSWORD set")
     assert "hunter2" not in said
+
+
+def test_a_token_is_a_password_in_a_file_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("token").write_text("hunter2hunter2")
+    given = {"SMTP_USER": "u", "SMTP_TOKEN_FILE": "token", "SMTP_TLS": "none"}
+    assert load(monkeypatch, **given, SMTP_HOST="127.0.0.1").smtp_token_file == Path("token")
+    said = refusal(monkeypatch, SMTP_HOST="relay.example.com")
+    assert said.startswith("SMTP_TLS is 'none': with SMTP_TOKEN_FILE set")
+    both = refusal(monkeypatch, SMTP_TLS="starttls", SMTP_PASSWORD="hunter3")
+    assert both == "SMTP_PASSWORD and SMTP_TOKEN_FILE are both set: one of them is allowed"
+    missing = refusal(monkeypatch, SMTP_PASSWORD="", SMTP_TOKEN_FILE="none")
+    assert missing == "SMTP_TOKEN_FILE is 'none': the path of an existing file is allowed"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from streamnotify.logs import visible
 from streamnotify.render.renderer import Renderer
 from streamnotify.settings import Settings
 from streamnotify.smtp.channel import Reply
-from streamnotify.smtp.fault import SmtpFault, Stage
+from streamnotify.smtp.fault import FaultKind, SmtpFault, Stage
 from streamnotify.smtp.hints import hint
 from streamnotify.smtp.policy import SmtpPolicy, Tls
 from streamnotify.smtp.pool import Pool
@@ -27,7 +27,16 @@ EXIT_NO_SESSION = 3
 EXIT_NO_LOGIN = 4
 EXIT_REFUSED = 5
 
-_SHOWN = ("SMTP_PRESET", "SMTP_HOST", "SMTP_PORT", "SMTP_TLS", "SMTP_USER", "SMTP_FROM", "FRONTEND_URL")
+_SHOWN = (
+    "SMTP_PRESET",
+    "SMTP_HOST",
+    "SMTP_PORT",
+    "SMTP_TLS",
+    "SMTP_USER",
+    "SMTP_TOKEN_FILE",
+    "SMTP_FROM",
+    "FRONTEND_URL",
+)
 _STEPS = {
     Stage.CONNECT: "connected",
     Stage.TLS: "encrypted",
@@ -133,7 +142,7 @@ def _passed(stage: Stage) -> None:
 
 def _fail(fault: SmtpFault, policy: SmtpPolicy) -> NoReturn:
     for stage in _stages(policy):
-        if stage is fault.stage:
+        if stage is fault.stage or fault.kind is FaultKind.NO_TOKEN:  # for want of it nothing was tried
             break
         _passed(stage)
     said = f"{fault.code} {fault.text}" if fault.code is not None else fault.text

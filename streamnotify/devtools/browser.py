@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+FORCED_DARK = "--enable-features=WebContentsForceDark"  # darken pages that are light, as some mail programs do
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _TIMEOUT_S = 60
 _PAGE = """<!DOCTYPE html><meta charset="utf-8"><title>mails</title>
@@ -75,8 +76,8 @@ def sizes(mails: Sequence[str], width: int) -> list[tuple[int, int]]:
     return list(zip(widths, heights, strict=True))
 
 
-def picture(mails: Sequence[tuple[str, int]], target: Path) -> None:
-    """Write a PNG of mails side by side, each (HTML, width in pixels).
+def picture(mails: Sequence[tuple[str, int]], target: Path, *flags: str) -> None:
+    """Write a PNG of mails side by side, each (HTML, width in pixels); ``flags`` are for Chromium's command line.
 
     Raises:
         NoBrowser: if there is no Chromium.
@@ -86,7 +87,8 @@ def picture(mails: Sequence[tuple[str, int]], target: Path) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "page.html")
         path.write_text(_page(mails), "utf-8")
-        _run(directory, f"--screenshot={target.resolve()}", f"--window-size={across},{height}", path.as_uri())
+        window = f"--window-size={across},{height}"
+        _run(directory, *flags, f"--screenshot={target.resolve()}", window, path.as_uri())
 
 
 def webp_of_url(url: str, size: tuple[int, int], target: Path) -> None:

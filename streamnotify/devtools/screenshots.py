@@ -1,6 +1,7 @@
 """``python -m streamnotify.devtools.screenshots DIRECTORY [SAMPLE…]``: pictures of every template, to look at.
 
-One PNG for each template and sample: 600 px light and dark, 375 px light, dark and without the style block.
+Two PNGs for each template and sample: 600 px light and dark, 375 px light, dark and without the style block; and those
+that are light once more, darkened by Chromium (forced dark), as some mail programs do it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from streamnotify import bootstrap, settings
 from streamnotify.devtools import mail_views
-from streamnotify.devtools.browser import picture
+from streamnotify.devtools.browser import FORCED_DARK, picture
 from streamnotify.devtools.samples import sample_mail, samples_of
 
 DESKTOP, PHONE = 600, 375
@@ -30,8 +31,13 @@ def main(directory: str, *wanted: str) -> None:
             _, _, html = mail_views.parts(sample_mail(renderer, name, template).content)
             light, dark, stripped = mail_views.light(html), mail_views.dark(html), mail_views.stripped(html)
             views = [(light, DESKTOP), (dark, DESKTOP), (light, PHONE), (dark, PHONE), (stripped, PHONE)]
-            picture(views, target / f"{template}.{name}.png")
-            sys.stdout.write(f"{target / f'{template}.{name}.png'}\n")
+            darkened = [(light, DESKTOP), (light, PHONE), (stripped, PHONE)]
+            for path, shown, flags in (
+                (target / f"{template}.{name}.png", views, []),
+                (target / f"{template}.{name}.forced-dark.png", darkened, [FORCED_DARK]),
+            ):
+                picture(shown, path, *flags)
+                sys.stdout.write(f"{path}\n")
 
 
 if __name__ == "__main__":

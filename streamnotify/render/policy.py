@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass, field
 
 from streamnotify.render.addresses import envelope_address
-from streamnotify.render.colours import ink_on
+from streamnotify.render.colours import ink_on, under_white
 from streamnotify.render.links import is_safe_url
 from streamnotify.render.recipient_links import RecipientLinks
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_FEEDBACK_ID = re.compile(r"([A-Za-z0-9._-]{1,100}:){2}[A-Za-z0-9._-]{5,15}")
 _LINE_LIMIT = 500
 
 
@@ -39,7 +40,7 @@ def _ascii_address(name: str, email: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """Whose mails these are. ``team`` closes the mail; ``colour`` is the buttons' ground, ``#rrggbb``.
+    """Whose mails these are. ``team`` closes the mail; ``colour``, ``#rrggbb``, is that of the buttons.
 
     Raises:
         ValueError: if a value could not stand in a mail.
@@ -69,6 +70,11 @@ class Brand:
         """The colour of text on ``colour``."""
         return ink_on(self.colour)
 
+    @property
+    def button(self) -> str:
+        """``colour``, dark enough for white text: the ground of buttons."""
+        return under_white(self.colour)
+
 
 @dataclass(frozen=True, slots=True)
 class RenderPolicy:
@@ -77,9 +83,10 @@ class RenderPolicy:
     The link templates follow ``frontend_url``; ``{name}`` in them is a variable of the mail. ``link_notifications``,
     which names none, is where people see all of their notifications. ``links`` makes those to our own pages, such as
     the one that unsubscribes by one click; ``unsubscribe_mailto`` is an address whose mails ask for no more of ours.
+    ``feedback_id`` is what Feedback-ID has after the template's name: ``a:b:SenderId``, the same in every mail.
 
     Raises:
-        ValueError: if an address is not ASCII or the URL is not safe.
+        ValueError: if an address is not ASCII, the URL is not safe, or the feedback id is none.
     """
 
     sender: str
@@ -90,6 +97,7 @@ class RenderPolicy:
     link_notifications: str | None = None
     links: RecipientLinks | None = None
     unsubscribe_mailto: str | None = None
+    feedback_id: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sender", _ascii_address("sender", self.sender))
@@ -99,3 +107,6 @@ class RenderPolicy:
             )
         if self.frontend_url is not None:
             require_safe_url("FRONTEND_URL", self.frontend_url)
+        if self.feedback_id is not None and not _FEEDBACK_ID.fullmatch(self.feedback_id):
+            allowed = "a:b:SenderId, the last of 5 to 15 characters, is allowed"
+            raise ValueError(f"feedback_id: {allowed}, not {self.feedback_id[:80]!r}")

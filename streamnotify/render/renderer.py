@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -215,7 +216,11 @@ class Renderer:
             reply_to=brand.reply_to,
             list_unsubscribe=unsubscribe,
             references=(f"thread.{content.thread}@{host}",) if content.thread else (),
-            machine_headers=(*_MACHINE_HEADERS, ("X-Notification-ID", notification.notification_id)),
+            machine_headers=(
+                *_MACHINE_HEADERS,
+                ("X-Notification-ID", notification.notification_id),
+                *self._feedback_id(content.template),
+            ),
         )
         return RenderedMail(
             to=to,
@@ -250,6 +255,11 @@ class Renderer:
         if wanted not in _NOT_FOR_TASKS and self._library.has(wanted, notification.organization_id):
             return wanted, None
         return TASK_COMPLETION, f"Unknown template {wanted!r}: {TASK_COMPLETION} is used"
+
+    def _feedback_id(self, template: str) -> Iterator[tuple[str, str]]:
+        """By what mail providers count complaints: never a kind, which a publisher names."""
+        if self._policy.feedback_id is not None:
+            yield "Feedback-ID", f"{template}:{self._policy.feedback_id}"
 
     def _unsubscribe(self, kind: str, scope: UnsubscribeScope, now: datetime) -> tuple[str, ...]:
         """The URLs that unsubscribe from mails like this, the one that needs only a click first."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import enum
 import logging
+from collections.abc import Sequence
 
 from streamnotify.domain.delivery import AttemptResult, Outcome
+from streamnotify.smtp.replies import without_addresses
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,22 @@ class Breaker:
         elif is_probe:
             self.state = BreakerState.OPEN
 
+    def remarks(self, now: float) -> Sequence[str]:
+        """The outage in a line for an operator, without any address; nothing while there is none.
+
+        It may be asked from any thread: see :meth:`_open` for the order in which what it reads is written.
+        """
+        outage = self.outage
+        if outage is None:
+            return ()
+        if self.state is BreakerState.HALF_OPEN:
+            again = "a mail tries it now"
+        else:
+            left = self.probe_at - now
+            again = f"tried again in {left:.0f} s" if left > 0 else "the next mail tries it"
+        begin = f"SMTP relay {self._relay} has been out of order for {max(0.0, now - self.opened_at):.0f} s"
+        return (f"{begin}, mails are held: {without_addresses(outage.words)} ({again})",)
+
     def _open(self, result: AttemptResult, now: float) -> None:
         known = self.outage
         if known is None:
@@ -78,7 +96,8 @@ class Breaker:
             # Whoever refuses a password "for 1 second" locks the account all the same.
             wait = max(wait, asked) if steps is _REFUSED else asked
         self._probes += 1
-        self.state, self.outage, self.probe_at = BreakerState.OPEN, result, now + wait
+        self.probe_at = now + wait
+        self.state, self.outage = BreakerState.OPEN, result  # last: who sees the outage sees its times, too
         if known is None or known.reason != result.reason:
             level = logging.WARNING if result.outcome is Outcome.UNREACHABLE else logging.ERROR
             held = "%s is out of order, mails are held: %s (tried again in %.0f s)"

@@ -106,6 +106,7 @@ RULES = (
     Rule(Outcome.PERMANENT_MESSAGE, "smtputf8_unsupported", kinds={FaultKind.NO_SMTPUTF8}),
     Rule(Outcome.PERMANENT_RECIPIENT, "invalid_address", stages={Stage.RCPT}, kinds={FaultKind.BAD_ADDRESS}),
     Rule(Outcome.SENDER_CONFIG, "invalid_sender", stages={Stage.MAIL}, kinds={FaultKind.BAD_ADDRESS}),
+    Rule(Outcome.SENDER_CONFIG, "size_limit", kinds={FaultKind.TINY_LIMIT}),
     Rule(Outcome.PERMANENT_MESSAGE, "too_large", kinds={FaultKind.TOO_LARGE}),
     # "Not now".
     Rule(Outcome.TRANSIENT, "relay_unavailable", codes=_only(421)),

@@ -34,10 +34,12 @@ class FaultKind(enum.StrEnum):
     MALFORMED = "malformed"  # the answer was no SMTP reply
     NO_STARTTLS = "no_starttls"  # the relay offers none, and without it nothing is said
     HANDSHAKE = "handshake"  # the certificate or the TLS handshake failed
+    NO_TOKEN = "no_token"  # noqa: S105 - the file of the access token holds none; nothing was tried
     NO_AUTH = "no_auth"  # the relay offers no way to log in that we know
     NO_SMTPUTF8 = "no_smtputf8"  # the address is not ASCII and the relay cannot take such
     BAD_ADDRESS = "bad_address"  # the address cannot be written into a command
     TOO_LARGE = "too_large"  # the relay has said that it takes no mail of this size
+    TINY_LIMIT = "tiny_limit"  # the same, of a size that is nothing special
 
 
 class SmtpFault(StreamnotifyError):

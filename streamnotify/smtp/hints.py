@@ -69,7 +69,9 @@ def _encrypting(fault: SmtpFault, policy: SmtpPolicy) -> Iterator[str]:
 
 def _logging_in(fault: SmtpFault, policy: SmtpPolicy) -> Iterator[str]:
     provider = provider_of(policy.host) or ""
-    if fault.kind is FaultKind.NO_AUTH:
+    if policy.token_file is not None and fault.stage is Stage.AUTH:
+        yield from _token(fault)
+    elif fault.kind is FaultKind.NO_AUTH:
         yield "the relay takes no login on this port or without encryption; leave out SMTP_USER and SMTP_PASSWORD?"
     elif _reason(fault) == "auth_required":
         yield "the relay wants a login: set SMTP_USER and SMTP_PASSWORD"
@@ -79,11 +81,23 @@ def _logging_in(fault: SmtpFault, policy: SmtpPolicy) -> Iterator[str]:
         yield "the relay sends for known senders only: set SMTP_USER and SMTP_PASSWORD, or have this machine allowed"
 
 
+def _token(fault: SmtpFault) -> Iterator[str]:
+    if fault.kind is FaultKind.NO_AUTH:
+        yield "the relay takes no OAuth token: set SMTP_PASSWORD instead of SMTP_TOKEN_FILE"
+    elif _reason(fault) == "auth_failed" and fault.kind is not FaultKind.NO_TOKEN:
+        yield (
+            "the relay refuses the token: look whether something refreshes SMTP_TOKEN_FILE before it runs out, whether "
+            "its scope is SMTP's, and whether it may send as SMTP_USER"
+        )
+
+
 def _sending(fault: SmtpFault, policy: SmtpPolicy) -> Iterator[str]:
     outcome = classify(fault, "", 1).outcome
     if _reason(fault) == "sender_refused":
         said = f"the relay does not send for SMTP_FROM {policy.sender}"
         yield f"{said}: {_SENDERS.get(provider_of(policy.host) or '', 'have that address allowed at the provider')}"
+    elif fault.kind is FaultKind.TINY_LIMIT:
+        yield "every relay should take 64 KiB: have its limit for the size of a mail raised; the worker waits for that"
     elif outcome is Outcome.QUOTA:
         yield "the provider's quota is used up; the worker waits and tries again by itself"
     elif outcome is Outcome.RATE:

@@ -8,6 +8,8 @@ from datetime import timedelta
 _TEXT_LIMIT = 500
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
+_ADDRESS = re.compile(r"""<?(?:"[^"]*"|[^\s<>"])*@[^\s<>]*>?""")
+
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 _HINT = re.compile(
     r"\b(?:in|after|for|least)\s+(\d{1,6})\s*(?:(s)(?:ec(?:ond)?s?)?|(m)(?:in(?:ute)?s?)?|(h)(?:(?:ou)?rs?)?)\b",
@@ -30,6 +32,11 @@ _QUEUE_IDS = (
 def visible(text: str) -> str:
     """The relay's words on one line, at most 500 characters, without anything that could forge a log line."""
     return _UNSEEN.sub(" ", text).strip()[:_TEXT_LIMIT]
+
+
+def without_addresses(text: str) -> str:
+    """Words as they may be shown to those who need not know whom we write to."""
+    return _ADDRESS.sub("(an address)", text)
 
 
 def enhanced_code(text: str) -> str | None:

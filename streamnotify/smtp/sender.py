@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -70,6 +70,10 @@ class Sender:
             )
         ATTEMPTS.labels(result.outcome.value).inc()
         return result
+
+    def remarks(self) -> Sequence[str]:
+        """What an operator should know of the relay now, a line each; may be asked from any thread."""
+        return self._turns.remarks() if self.breaker.outage is not None else ()
 
     async def close(self) -> None:
         """Close the idle connections; call it when no mail is being sent."""

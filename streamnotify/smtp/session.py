@@ -7,7 +7,6 @@ right before the dot, and because the dot is the point of no return.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import re
 import ssl
@@ -19,20 +18,17 @@ import aiosmtplib
 from streamnotify.domain.delivery import OutgoingMail
 from streamnotify.smtp.channel import Channel, Reply
 from streamnotify.smtp.fault import FaultKind, SmtpFault, Stage, at
+from streamnotify.smtp.login import log_in, login_of
 from streamnotify.smtp.policy import SmtpPolicy, Tls
 
 _NOT_IN_ADDRESS = re.compile(r"[\s<>\x00-\x1f\x7f]")
 _START_INPUT = 354
 _MOST_DIGITS = 20  # of a SIZE (RFC 1870)
-_LEAST_SECRET = 6  # characters; a shorter password stands in words that mean something else
+# Bytes. An ordinary mail of ours has up to so many, and RFC 5321 4.5.3.1.7 has every relay take 64 KiB: one that takes
+# less than this is set up wrongly, and would have all mails fail for good.
+_LEAST_LIMIT = 20_000
 _OK = range(200, 300)
 _ENVELOPE = {Stage.MAIL: _OK, Stage.RCPT: _OK, Stage.DATA: range(_START_INPUT, _START_INPUT + 1)}
-
-
-def _told(user: str, password: str) -> tuple[str, ...]:
-    """The password in every form in which the relay is told it."""
-    plain, alone = f"\0{user}\0{password}".encode(), password.encode()
-    return password, base64.b64encode(plain).decode(), base64.b64encode(alone).decode()
 
 
 class Session:
@@ -56,9 +52,7 @@ class Session:
             start_tls=False,  # aiosmtplib's own way is not told apart by stage; see _start_tls
             tls_context=tls,
         )
-        user, password = policy.user, policy.password
-        is_secret = user is not None and password is not None and len(password) >= _LEAST_SECRET
-        self._secrets = _told(user or "", password or "") if is_secret else ()
+        self._secrets: tuple[str, ...] = ()
         self._channel: Channel | None = None  # once it is open
         self._past_dot = False
         self.mails = 0  # how many were accepted on this connection
@@ -76,13 +70,15 @@ class Session:
             SmtpFault: at stage connect, tls or auth; the connection is closed then.
         """
         try:
+            login = login_of(self._policy)
+            self._secrets = login.hidden if login is not None else ()
             with at(Stage.CONNECT):
                 await self._client.connect(timeout=self._policy.connect_timeout.total_seconds())
                 await self._client.ehlo()
             if self._policy.tls is Tls.STARTTLS:
                 await self._start_tls()
-            if self._policy.user is not None and self._policy.password is not None:
-                await self._log_in(self._policy.user, self._policy.password)
+            if login is not None:
+                await log_in(self._client, login)
             self._channel = Channel(cast(asyncio.Transport, self._client.transport), self._hidden)
             self.opened_at = asyncio.get_running_loop().time()
         except SmtpFault as fault:
@@ -170,24 +166,6 @@ class Session:
             await self._client.starttls(timeout=self._policy.connect_timeout.total_seconds())
             await self._client.ehlo()
 
-    async def _log_in(self, user: str, password: str) -> None:
-        """One AUTH command per connection: aiosmtplib's login would try a wrong password once per mechanism."""
-        offered = self._client.server_auth_methods
-        try:
-            with at(Stage.AUTH):
-                if "plain" in offered:
-                    await self._client.auth_plain(user, password)
-                elif "login" in offered:
-                    await self._client.auth_login(user, password)
-                else:
-                    text = "the relay offers neither AUTH PLAIN nor AUTH LOGIN"
-                    raise SmtpFault(Stage.AUTH, FaultKind.NO_AUTH, text)
-        except SmtpFault as fault:
-            answered = fault.kind in (FaultKind.REPLY, FaultKind.MALFORMED)
-            if not answered or not any(secret in fault.text for secret in _told(user, password)):
-                raise
-            raise SmtpFault(Stage.AUTH, fault.kind, "(the answer repeats what we said)", fault.code) from None
-
     def _hidden(self, text: str) -> str:
         """The relay's words without our login, should it repeat that later."""
         for secret in self._secrets:
@@ -214,7 +192,8 @@ class Session:
             largest = self._client.esmtp_extensions["size"]
             # 0 is no limit (RFC 1870); more digits than there can be are none either, and int refuses thousands.
             if largest.isdecimal() and len(largest) <= _MOST_DIGITS and 0 < int(largest) < size:
-                raise SmtpFault(Stage.MAIL, FaultKind.TOO_LARGE, f"{size} bytes, and the relay takes {largest}")
+                kind = FaultKind.TINY_LIMIT if int(largest) < _LEAST_LIMIT else FaultKind.TOO_LARGE
+                raise SmtpFault(Stage.MAIL, kind, f"the mail has {size} bytes, and the relay takes only {largest}")
             options += f" SIZE={size}"
         return f"MAIL FROM:<{mail.sender}>{options}".encode(), f"RCPT TO:<{mail.to}>".encode(), b"DATA"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from streamnotify.domain.delivery import AttemptResult, Outcome, Priority
 from streamnotify.smtp.breaker import Breaker, BreakerState
@@ -82,6 +82,10 @@ class Turns:
         self._places = max(1, self._connections())
         self._crowded_until = self._loop.time() + CROWDED_FOR
         self.give_back(turn, None)
+
+    def remarks(self) -> Sequence[str]:
+        """What the breaker has to say now; may be asked from any thread."""
+        return self._breaker.remarks(self._loop.time())
 
     def _give(self) -> None:
         now = self._loop.time()

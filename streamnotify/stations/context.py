@@ -126,10 +126,12 @@ class Performer:
 
     ``perform`` returns the command that is sent back to the station as the result; an attempt for which it raises
     LeaseLost is dropped here and started again by the partition's next owner. ``at_once`` attempts run side by side.
+    ``remarks`` tells an operator, a line each, what keeps attempts from coming to anything; any thread may ask.
     """
 
     perform: Callable[[Attempt], Awaitable[Any]]
     at_once: int
+    remarks: Callable[[], Sequence[str]] = lambda: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +170,8 @@ class Station:
     folding: Folding | None = None
     performer: Performer | None = None
     loss: Callable[[datetime], tuple[Topic, Any]] | None = None
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether its records have the broker's time, and so whether it can sleep (DESIGN 3.3)."""
+        return all(topic.internal for topic in self.inputs)

@@ -1,8 +1,8 @@
 """How fetched bytes become records.
 
 Header names that are no UTF-8: clients in C can write them, and the broker takes them. aiokafka fails on them each time
-they are fetched, which would stop the partition for good (DESIGN 3.12). And its records are dataclasses, which cost
-twice the time of these and keep the garbage collector busy.
+they are fetched, which would stop the partition for good (DESIGN 3.12). And it unpacks record by record into
+dataclasses, which takes three times as long as whole batches of these and keeps the garbage collector busy.
 
 Touches private parts of aiokafka; tests/stream/test_fetched.py breaks when they change.
 """
@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.structs import TopicPartition
 
 _LENGTH_AT = 8  # of a record batch's length field, which counts from its own end
 _LENGTH_END = 12
@@ -27,6 +27,7 @@ def replace_aiokafkas_records() -> None:
     """From now on every fetched record is a FetchedRecord; what is no UTF-8 in a header's name is U+FFFD."""
     fetcher.MemoryRecords = _KeptRecords
     fetcher.PartitionRecords = _Records
+    fetcher.FetchResult = _Result
 
 
 class FetchedRecord(msgspec.Struct, gc=False):
@@ -55,30 +56,106 @@ class _KeptRecords(MemoryRecords):  # type: ignore[misc]  # untyped
 
 
 class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
-    """Reads on with the slow reader from the record on which the fast one has failed."""
+    """Unpacks a record batch at a time, and one that the fast reader fails on with the slow one."""
 
+    next_fetch_offset: int  # behind what was taken
     _records: Any
-    _records_iterator: Iterator[Any]
 
-    def __next__(self) -> Any:
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._unpacked: list[FetchedRecord] = []  # of the current batch
+        self._taken = 0  # how many of them
+        self._batch_end = self.next_fetch_offset
+
+    def __next__(self) -> FetchedRecord:
+        for record in self.take(1):
+            return record
+        raise StopIteration
+
+    def take(self, most: int | None) -> list[FetchedRecord]:
+        """The next records, ``most`` of them at most; fewer only if there are no more.
+
+        Raises:
+            CorruptRecordException: if a batch arrived damaged; it is to be fetched again, and what was not handed over.
+        """
+        taken: list[FetchedRecord] = []
+        start = self.next_fetch_offset
+        while (left := None if most is None else most - len(taken)) != 0:
+            try:
+                if self._taken == len(self._unpacked) and not self._unpack():
+                    break
+            except CorruptRecordException:
+                self._records, self._unpacked, self._taken = _SlowRecords(b"", start), [], 0
+                self.next_fetch_offset = start
+                raise
+            part = self._unpacked[self._taken : None if left is None else self._taken + left]
+            taken += part
+            self._taken += len(part)
+            at_end = self._taken == len(self._unpacked)
+            # What lies between the last record and the end was compacted away; the next fetch must not return there.
+            self.next_fetch_offset = self._batch_end if at_end else part[-1].offset + 1
+        return taken
+
+    def _unpack(self) -> bool:
+        """Go on to the next batch, which may have nothing for us; whether there is one."""
+        if not self._records.has_next():
+            return False
+        batch = self._records.next_batch()
+        if self._check_crcs and not batch.validate_crc():
+            raise CorruptRecordException(f"Invalid CRC - {self._tp}")
+        records = [] if self._is_hidden(batch) else self._read(batch)
+        self._unpacked, self._taken, self._batch_end = records, 0, batch.next_offset
+        if not records:
+            self.next_fetch_offset = self._batch_end
+        return True
+
+    def _is_hidden(self, batch: Any) -> bool:
+        """Whether it holds a transaction's end, or what was written in an aborted one."""
+        if self._isolation_level == fetcher.READ_COMMITTED and batch.producer_id is not None:
+            self._consume_aborted_up_to(batch.base_offset)
+            if batch.is_control_batch and self._contains_abort_marker(batch):
+                self._aborted_producers.discard(batch.producer_id)
+            if batch.is_transactional and batch.producer_id in self._aborted_producers:
+                return True
+        return bool(batch.is_control_batch)
+
+    def _read(self, batch: Any) -> list[FetchedRecord]:
+        """What is to be fetched of a batch; a compressed one begins where it likes."""
+        start, (topic, partition) = self.next_fetch_offset, self._tp
         try:
-            return next(self._records_iterator)
+            return [
+                FetchedRecord(
+                    topic,
+                    partition,
+                    record.offset,
+                    record.timestamp,
+                    record.timestamp_type,
+                    record.key,
+                    record.value,
+                    tuple(record.headers),
+                )
+                for record in batch
+                if record.offset >= start
+            ]
         except UnicodeDecodeError:
-            self._records = _SlowRecords(self._records.data, self.next_fetch_offset)
-            self._records_iterator = self._unpack_records()  # in the first batch it passes over what was read
-            return next(self._records_iterator)
+            self._records = _SlowRecords(self._records.data, start)
+            return self._read(self._records.next_batch())
 
-    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
-        return FetchedRecord(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp,
-            record.timestamp_type,
-            record.key,
-            record.value,
-            tuple(record.headers),
-        )
+
+class _Result(fetcher.FetchResult):  # type: ignore[misc]  # untyped
+    """Hands records over as they were unpacked: together."""
+
+    _partition_records: _Records | None
+
+    def getall(self, max_records: int | None = None) -> list[FetchedRecord]:
+        """As aiokafka's, which moves the position on record by record."""
+        if not self.check_assignment(self._topic_partition) or self._partition_records is None:
+            return []
+        records = self._partition_records.take(max_records)
+        self._update_position()
+        if max_records is None or len(records) < max_records:
+            self._partition_records = None
+        return records
 
 
 class _SlowRecords:

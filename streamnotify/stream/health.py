@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -20,14 +20,25 @@ class HealthServer:
         unready: why the worker is not ready, None if it is.
         host: address to bind.
         port: port to bind, or the next free one after it; 0 for any.
+        remarks: what whoever asks for readiness should know besides, a line each; asked in the server's thread. They
+            change no status.
 
     Raises:
         SettingsError: at start, if there is no such address here, or no port of it is free.
     """
 
-    def __init__(self, live: Callable[[], bool], unready: Callable[[], str | None], host: str, port: int) -> None:
+    def __init__(
+        self,
+        live: Callable[[], bool],
+        unready: Callable[[], str | None],
+        host: str,
+        port: int,
+        *,
+        remarks: Callable[[], Sequence[str]] = lambda: (),
+    ) -> None:
         self._live = live
         self._unready = unready
+        self._remarks = remarks
         self._host = host
         self._port = port
 
@@ -44,7 +55,8 @@ class HealthServer:
             return (200 if live else 503), "text/plain", b"ok\n" if live else b"the event loop is stuck\n"
         if path == "/readyz":
             why = self._unready()
-            return (503, "text/plain", f"not ready: {why}\n".encode()) if why else (200, "text/plain", b"ready\n")
+            lines = [f"not ready: {why}" if why else "ready", *self._remarks()]
+            return (503 if why else 200), "text/plain", "".join(f"{line}\n" for line in lines).encode(errors="replace")
         if path == "/metrics":
             return 200, CONTENT_TYPE_LATEST, generate_latest()
         return 404, "text/plain", b"try /livez, /readyz or /metrics\n"

@@ -66,6 +66,8 @@ class Ticker:
             self._looking.set()
 
     async def _tick(self, partition: OwnedPartition, *, regular: bool) -> None:
+        if not partition.station.has_clock:
+            return
         position = engine_rows.decode_position(partition.store.read(engine_rows.POSITION))
         if position.applied < partition.tick_offset:
             return  # one is on its way
@@ -78,9 +80,11 @@ class Ticker:
         sent = await self._writer.send_alone(name, partition.number, None, b"", mark)
         partition.tick_offset = sent.offset
         self._clock.observe(sent.timestamp)
+        TICKS.labels(partition.station.name).inc()
+        if self._ownership.get(partition.station.name, partition.number) is not partition:
+            return  # given up meanwhile, and its database is closed
         if partition.applied >= sent.offset:  # it was read before its ack
             self._looking.set()
-        TICKS.labels(partition.station.name).inc()
 
     def _is_due(self, partition: OwnedPartition, fired: dict[int, bytes]) -> bool:
         now = self._clock.now

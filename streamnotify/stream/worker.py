@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import os
@@ -55,7 +56,8 @@ async def _run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
         loop.add_signal_handler(number, stop.set)
     engine = Engine(stations, config)
     if config.health_bind is not None:
-        HealthServer(lambda: engine.live, lambda: engine.unready, *config.health_bind).start()
+        remarks = functools.partial(_remarks, stations)
+        HealthServer(lambda: engine.live, lambda: engine.unready, *config.health_bind, remarks=remarks).start()
     running = asyncio.ensure_future(engine.run(stop))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -65,6 +67,11 @@ async def _run(stations: Sequence[Station], config: EngineConfig) -> NoReturn:
         logger.warning("the engine did not stop within %.0f s; ending the process", STOP_WITHIN)
         _end_at_once(EXIT_OK)
     _leave(running.exception())
+
+
+def _remarks(stations: Sequence[Station]) -> list[str]:
+    """What the stations' performers have to say."""
+    return [remark for each in stations if each.performer is not None for remark in each.performer.remarks()]
 
 
 def _leave(failure: BaseException | None) -> NoReturn:

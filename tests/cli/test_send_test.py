@@ -17,8 +17,13 @@ from tests.smtp.threads import in_a_thread, scripted
 
 def send_test(directory: Path, port: int, *arguments: str, **environment: str) -> Result:
     """The result of sending to Ann over the relay at ``port``."""
-    given = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port), "SMTP_TLS": "none", "SMTP_FROM": "noreply@example.com"}
-    return streamnotify("send-test", "ann@example.com", *arguments, directory=directory, **given | environment)
+    given = relay_settings(port) | environment
+    return streamnotify("send-test", "ann@example.com", *arguments, directory=directory, **given)
+
+
+def relay_settings(port: int) -> dict[str, str]:
+    """A relay on this machine, in clear."""
+    return {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port), "SMTP_TLS": "none", "SMTP_FROM": "noreply@example.com"}
 
 
 def test_settings_steps_and_the_relays_answer_are_shown_and_the_mail_is_there(tmp_path: Path) -> None:
@@ -47,6 +52,31 @@ def test_encryption_and_login_are_steps_of_their_own_and_the_password_is_not_sho
     steps = [line.split()[1] for line in shown.output.splitlines() if line.startswith("  ok ")]
     assert steps == ["connect", "tls", "auth", "mail", "rcpt", "data", "dot"]
     assert "hunter2" not in shown.output
+
+
+def test_a_token_logs_in_and_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hunter2hunter2\n")
+    login, no_kafka = {"SMTP_USER": "ann", "SMTP_TOKEN_FILE": "token"}, {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    with scripted(EHLO="250-relay\r\n250 AUTH XOAUTH2") as relay:
+        shown = send_test(tmp_path, relay.port, **login)
+        checked = streamnotify(
+            "config", "--check", directory=tmp_path, **relay_settings(relay.port), **login, **no_kafka
+        )
+        relay.answer("AUTH", ["334 eyJzdGF0dXMiOiI0MDEifQ==", "535 5.7.3 Authentication unsuccessful"])
+        refused = send_test(tmp_path, relay.port, **login)
+        commands = relay.commands
+    (tmp_path / "token").write_text("")
+    empty = send_test(tmp_path, 1, **login)
+    assert (shown.exit_code, refused.exit_code, empty.exit_code) == (0, 4, 4)
+    assert "  ok " not in empty.output
+    assert "FAILED  auth     SMTP_TOKEN_FILE is 'token': a file of 1 to" in empty.output
+    assert "ok      auth     logged in" in shown.output
+    assert "SMTP_TOKEN_FILE token  (environment)" in shown.output
+    assert f"smtp: ok, 127.0.0.1:{relay.port} answers and accepts ann" in checked.output
+    assert "FAILED  auth     535 5.7.3 Authentication unsuccessful" in refused.output
+    assert "Hint: the relay refuses the token" in refused.output
+    assert "hunter2" not in shown.output + checked.output + refused.output
+    assert commands.count("AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgaHVudGVyMmh1bnRlcjIBAQ==") == 3
 
 
 @pytest.mark.parametrize("template", ["task_completion", "test_execution_summary"])

@@ -50,6 +50,10 @@ class KeptMails:
         self.mails.append(mail)
         return AttemptResult(mail.notification_id, attempt, Outcome.SENT, stage="dot", code=250)
 
+    def remarks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
 
 class InMemoryProduct:
     """All stations.

@@ -5,6 +5,7 @@ That the worker dies while it talks to the relay: test_crash_windows.py.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from tests.e2e.product import Product, parsed
 from tests.e2e.threaded_relay import ThreadedRelay
 from tests.smtp.relays import Silence
+from tests.stream.test_health import get
 
 
 def publish_one(product: Product) -> None:
@@ -32,9 +34,17 @@ def message_ids(contents: list[bytes]) -> set[str]:
     return {str(parsed(content)["Message-ID"]) for content in contents}
 
 
+def readyz(product: Product) -> tuple[int, str]:
+    """What the latest start of worker 1 answers: status and body."""
+    ports = re.findall(r"health and metrics on http://127\.0\.0\.1:(\d+)", product.log(1).read_text())
+    return get(int(ports[-1]), "/readyz")
+
+
 def test_an_outage_is_recorded_and_its_end_is_waited_for_across_a_kill(product: Product, relay: ThreadedRelay) -> None:
-    """The wait itself, 45 to 75 s, is in the soak test below."""
+    """/readyz tells of it and stays 200. The wait itself, 45 to 75 s, is in the soak test below."""
     product.start(1)
+    product.wait_until_running(1)
+    product.wait_for(lambda: readyz(product) == (200, "ready\n"), 60)
     publish_one(product)
     product.wait_for(lambda: deferred(product) != [], 60)
     [first] = deferred(product)
@@ -42,9 +52,13 @@ def test_an_outage_is_recorded_and_its_end_is_waited_for_across_a_kill(product: 
     assert "] Failed to send task completion email to ann@example.com: connection_failed" in product.log(1).read_text()
     waited = datetime.fromisoformat(first["next_at"]) - datetime.fromisoformat(first["at"])
     assert timedelta(seconds=45) <= waited <= timedelta(seconds=75)
+    status, body = readyz(product)
+    outage = rf"SMTP relay 127\.0\.0\.1:{product.env['SMTP_PORT']} has been out of order for \d+ s, mails are held: "
+    assert status == 200
+    assert re.fullmatch(rf"ready\n{outage}connection_failed [^\n]*\([^\n]+\)\n", body), body
 
     answering = relay.open()
-    product.kill(1, lose_state=True)
+    product.kill_the_only_one(1, lose_state=True)
     product.start(1)
     product.wait_until_running(1)
     before_it_is_due = datetime.now(UTC) < datetime.fromisoformat(first["next_at"])

@@ -7,6 +7,7 @@ import email.policy
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -184,6 +185,26 @@ def test_machine_headers_name_the_notification_and_not_the_person() -> None:
     assert read["From"] == "streamnotify <noreply@mail.example.com>"
     assert read["Date"] == "Mon, 15 Jan 2024 14:30:26 +0000"
     assert "ann" not in rendered.message_id
+
+
+def test_a_feedback_id_names_the_template_and_no_mail_and_no_person() -> None:
+    """Mail providers count complaints by it (research/email.md item 23); publishers say the kind, but not this."""
+    told = Renderer(replace(POLICY, feedback_id="streamnotify:streamnotify:acme-mails"))
+    wanted = a_notification(name="Ann", kind="for:ann@example.com", template="test_execution_summary")
+    rendered = told.task_mail(wanted, "ann@example.com", NOW)
+    said = "test_execution_summary:streamnotify:streamnotify:acme-mails"
+    assert parsed(rendered).get_all("Feedback-ID") == [said]
+    assert f"\r\nFeedback-ID: {said}\r\n".encode() in rendered.content
+    without = RENDERER.task_mail(wanted, "ann@example.com", NOW).content
+    assert rendered.content.replace(f"Feedback-ID: {said}\r\n".encode(), b"") == without
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "a", "a:b", "a:b:c:d", "a:b:abcd", "a:b:sixteen-letters!", "a:b\r\n:senders", "ä:b:sender"]
+)
+def test_a_feedback_id_of_another_form_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="feedback_id: "):
+        replace(POLICY, feedback_id=wrong)
 
 
 def test_the_brand_shows() -> None:

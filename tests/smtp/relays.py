@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import enum
 import ssl
 from collections.abc import AsyncIterator
@@ -34,10 +35,21 @@ class Relay:
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     logins: list[tuple[bytes, bytes]] = field(default_factory=list)
+    password: bytes = b""
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         self.received.append(Received(envelope.mail_from, envelope.rcpt_tos, envelope.content))
         return "250 2.0.0 queued as 4711"
+
+    async def auth_XOAUTH2(self, server: Any, args: list[str]) -> AuthResult:  # noqa: N802 - aiosmtpd's name
+        """The password is the token. What is wrong with one is said in a challenge first, as Gmail does."""
+        user, bearer, *rest = base64.b64decode(args[1]).split(b"\1")
+        assert (user[:5], bearer[:12], rest) == (b"user=", b"auth=Bearer ", [b"", b""])
+        self.logins.append((user[5:], bearer[12:]))
+        is_right = bearer[12:] == self.password
+        if not is_right:
+            assert await server.challenge_auth('{"status":"401"}') == b""
+        return AuthResult(success=is_right, handled=False, auth_data=user[5:])
 
 
 @asynccontextmanager
@@ -49,13 +61,13 @@ async def a_relay(
     utf8: bool = False,
 ) -> AsyncIterator[Relay]:
     """An aiosmtpd server; STARTTLS and AUTH are required of its clients where they are given."""
-    relay = Relay()
+    relay = Relay(password=(password or "").encode())
     sessions: list[asyncio.BaseTransport] = []
 
     def authenticate(*call: Any) -> AuthResult:
         data: LoginPassword = call[-1]
         relay.logins.append((data.login, data.password))
-        return AuthResult(success=data.password == (password or "").encode(), handled=False)
+        return AuthResult(success=data.password == relay.password, handled=False)
 
     class Counted(SMTP):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -160,9 +172,10 @@ class ScriptedRelay:
         for writer in self._writers:
             writer.write(words.encode() + b"\r\n")
 
-    def answer(self, verb: str, answer: Answer | None) -> None:
+    def answer(self, verb: str, answer: Answer | list[Answer] | None) -> None:
         """From now on answer ``verb`` like this; politely if None."""
-        self._answers[verb] = [_POLITE[verb] if answer is None else answer]
+        given = _POLITE[verb] if answer is None else answer
+        self._answers[verb] = list(given) if isinstance(given, list) else [given]
 
     def pause(self, verb: str) -> None:
         """Answer ``verb`` only after :meth:`resume`."""
@@ -186,11 +199,12 @@ class ScriptedRelay:
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answer = await self._say("GREETING", writer)
+        verb, answer = "GREETING", await self._say("GREETING", writer)
         while answer is not None and not answer.startswith("421"):
             line = (await reader.readuntil(b"\n")).decode().rstrip("\r\n")
             self.commands.append(line)
-            verb = line.partition(" ")[0].upper()
+            is_response = verb == "AUTH" and answer.startswith("334")  # which goes on with the login
+            verb = "AUTH" if is_response else line.partition(" ")[0].upper()
             if verb == "DATA" and self._answers[verb][0] is Silence.DEAF:
                 await self._turn_deaf(reader, writer)
             answer = await self._say(verb, writer)

@@ -120,13 +120,14 @@ CASES: list[tuple[str, Answer, Outcome, str]] = [
     ("DOT", "354 more?", AMBIGUOUS, "no_reply"),
 ]
 
-# What no answer leads to; shown in test_sender.py and test_tls_faults.py.
+# What no answer leads to; shown in test_sender.py, test_tls_faults.py and test_outages.py.
 ELSEWHERE = [
     SmtpFault(Stage.TLS, FaultKind.NO_STARTTLS, ""),
     SmtpFault(Stage.TLS, FaultKind.HANDSHAKE, ""),
     SmtpFault(Stage.TLS, FaultKind.REPLY, "4.7.0 no", 454),
     SmtpFault(Stage.TLS, FaultKind.DISCONNECTED, ""),
     SmtpFault(Stage.MAIL, FaultKind.TOO_LARGE, ""),
+    SmtpFault(Stage.MAIL, FaultKind.TINY_LIMIT, ""),
     SmtpFault(Stage.MAIL, FaultKind.BAD_ADDRESS, ""),
     SmtpFault(Stage.RCPT, FaultKind.BAD_ADDRESS, ""),
     SmtpFault(Stage.RCPT, FaultKind.NO_SMTPUTF8, ""),

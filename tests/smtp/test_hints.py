@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,18 @@ def test_each_providers_own_pitfalls(provider: str, login: str, sender: str) -> 
     host = PRESETS[provider].host
     assert login in after(REFUSED_LOGIN, host=host)
     assert sender in after(REFUSED_SENDER, host=host)
+
+
+def test_what_is_wrong_with_a_token_is_not_said_of_a_password() -> None:
+    token: dict[str, Any] = {"user": "ann@gmail.com", "token_file": Path("token"), "host": "smtp.gmail.com"}
+    assert "refreshes SMTP_TOKEN_FILE" in after(REFUSED_LOGIN, **token)
+    assert "SMTP_PASSWORD instead of" in after(broken(Stage.AUTH, FaultKind.NO_AUTH), **token)
+    assert after(broken(Stage.AUTH, FaultKind.NO_TOKEN, "SMTP_TOKEN_FILE is 'token': it is empty"), **token) == ""
+
+
+def test_a_limit_for_mails_that_is_the_relays_mistake() -> None:
+    text = "12045 bytes, and the relay takes only 10"
+    assert "64 KiB" in after(broken(Stage.MAIL, FaultKind.TINY_LIMIT, text))
 
 
 def test_the_relays_own_words_are_enough_where_there_is_nothing_to_add() -> None:

@@ -108,6 +108,29 @@ def test_a_password_that_becomes_wrong_is_tried_once() -> None:
     run(scenario())
 
 
+@pytest.mark.parametrize("limit", [10, 19_999])
+def test_a_relay_set_up_to_take_no_ordinary_mail_loses_none(limit: int) -> None:
+    """Each mail would fail for good otherwise, though nothing is wrong with any."""
+
+    async def scenario() -> None:
+        async with ScriptedRelay(EHLO=f"250-relay\r\n250 SIZE {limit}") as relay:
+            sender = Sender(a_policy(relay.port), now)
+            queue = Queue(sender, 50, content=b"Subject: x\r\n\r\n" + b"x" * limit + b"\r\n")
+            await asyncio.sleep(3600)
+            assert {(result.outcome, result.reason) for result in queue.results} == {
+                (Outcome.SENDER_CONFIG, "size_limit"),
+                (Outcome.HELD, "size_limit"),
+            }
+            assert f"the relay takes only {limit}" in (queue.results[0].text or "")
+            assert not any(command.startswith("MAIL") for command in relay.commands)
+            relay.answer("EHLO", "250-relay\r\n250 SIZE 10485760")
+            await asyncio.wait_for(queue.all, 3700)
+            assert len(relay.contents) == 50
+            await sender.close()
+
+    run(scenario())
+
+
 @pytest.mark.parametrize(
     ("answers", "reason", "outcome"),
     [

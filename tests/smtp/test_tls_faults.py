@@ -250,15 +250,15 @@ def test_what_the_relay_says_unasked_while_idle_is_not_taken_for_an_answer() -> 
 
 def test_a_mail_larger_than_the_relay_takes_is_refused_before_it_is_asked() -> None:
     async def scenario() -> None:
-        async with ScriptedRelay(EHLO="250-relay\r\n250 SIZE 100") as relay:
+        async with ScriptedRelay(EHLO="250-relay\r\n250 SIZE 20000") as relay:
             sender = Sender(a_policy(relay.port))
-            large = await sender.send(a_mail(content=b"x" * 99 + b"\r\n"), 1, lease_held)
-            small = await sender.send(a_mail(content=b"x" * 98 + b"\r\n"), 1, lease_held)
+            large = await sender.send(a_mail(content=b"x" * 19_999 + b"\r\n"), 1, lease_held)
+            small = await sender.send(a_mail(content=b"x" * 19_998 + b"\r\n"), 1, lease_held)
             await sender.close()
         assert (large.outcome, large.reason) == (Outcome.PERMANENT_MESSAGE, "too_large")
         assert small.outcome is Outcome.SENT
         assert [command for command in relay.commands if command.startswith("MAIL")] == [
-            "MAIL FROM:<noreply@example.com> SIZE=100"
+            "MAIL FROM:<noreply@example.com> SIZE=20000"
         ]
 
     asyncio.run(scenario())

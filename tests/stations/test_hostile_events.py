@@ -51,6 +51,10 @@ class Relay:
         self.mails.append(mail)
         return AttemptResult(mail.notification_id, attempt, Outcome.SENT)
 
+    def remarks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
 
 class Product:
     """All stations in memory."""

@@ -35,6 +35,21 @@ def test_what_the_engine_says_is_what_is_answered(live: bool, ready: bool, livez
     assert get(port, "/")[0] == 404
 
 
+def test_what_is_remarked_follows_readiness_and_changes_no_status() -> None:
+    """A mail relay that is out of order, say: another worker would meet the same."""
+    remarks: list[str] = []
+    why: list[str] = []
+    _, port = HealthServer(
+        lambda: True, lambda: why[0] if why else None, "127.0.0.1", 0, remarks=lambda: remarks
+    ).start()
+    assert get(port, "/readyz") == (200, "ready\n")
+    remarks += ["the relay is out: caf\u00e9", "it \udcff rains"]
+    assert get(port, "/readyz") == (200, "ready\nthe relay is out: caf\u00e9\nit ? rains\n")
+    why.append("it rests")
+    assert get(port, "/readyz") == (503, "not ready: it rests\nthe relay is out: caf\u00e9\nit ? rains\n")
+    assert get(port, "/livez") == (200, "ok\n")
+
+
 def test_metrics_are_there_with_their_units_in_their_names() -> None:
     """research/kafka-ops.md section 4."""
     _, port = HealthServer(lambda: True, lambda: None, "127.0.0.1", 0).start()

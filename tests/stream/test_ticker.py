@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from streamnotify.errors import EngineFailure
 from streamnotify.stations.context import WaitsFor
 from streamnotify.stream import clock as clock_module
 from streamnotify.stream import engine_rows, ticker, wakes
@@ -20,15 +21,17 @@ from streamnotify.stream.partitions import OwnedPartition, Ownership
 from streamnotify.stream.ticker import Ticker
 from streamnotify.testing.memory import MemoryStore
 from tests.stream.one_partition import station
+from tests.stream.pipeline import NUMBERS
 
 
 class Scene:
     """One owned partition of a station, and a ticker that looks at it often."""
 
-    def __init__(self, skew: float = 0.0) -> None:
+    def __init__(self, skew: float = 0.0, **of_station: Any) -> None:
         unused: Any = None
         self.store = cast(Any, MemoryStore())
-        self.partition = OwnedPartition(station(lambda command, ctx: None), 3, self.store, unused, unused, 0)
+        toy = station(lambda command, ctx: None, **of_station)
+        self.partition = OwnedPartition(toy, 3, self.store, unused, unused, 0)
         self.ownership = Ownership()
         self.ownership.add(self.partition)
         self.clock = BrokerClock()
@@ -91,6 +94,32 @@ def test_a_partition_with_a_due_wake_gets_one_tick_until_that_is_applied() -> No
         return scene
 
     assert len(asyncio.run(scenario()).sent) == 2
+
+
+def test_a_partition_that_is_given_up_while_a_tick_is_on_its_way_is_not_looked_at_any_more() -> None:
+    """Its database is closed by then."""
+
+    async def scenario() -> Scene:
+        scene = Scene()
+
+        def closed(_: bytes) -> bytes | None:
+            raise EngineFailure("state cannot be read")
+
+        async def send_alone(*record: Any) -> Any:
+            scene.ownership.clear()
+            scene.store.read = closed
+            return await Scene.send_alone(scene, *record)
+
+        scene.send_alone = send_alone  # type: ignore[method-assign]
+        scene.due_in(-1)
+        ticking = asyncio.ensure_future(scene.new_ticker().run())
+        await scene.until_sent()
+        await asyncio.wait({ticking}, timeout=0.05)
+        assert not ticking.done()
+        ticking.cancel()
+        return scene
+
+    assert len(asyncio.run(scenario()).sent) == 1
 
 
 def test_a_partition_with_nothing_due_gets_no_tick() -> None:
@@ -171,6 +200,18 @@ def test_a_partition_is_ticked_now_and_then_to_see_the_brokers_time() -> None:
     scene = asyncio.run(scenario())
     assert len(scene.sent) == 1
     assert not scene.clock.wants_observation
+
+
+def test_nothing_of_ours_is_written_to_a_public_topic() -> None:
+    """A station that keeps rows and reads one has no clock, and so no wakes."""
+
+    async def scenario() -> Scene:
+        scene = Scene(inputs=(NUMBERS,))
+        scene.clock = BrokerClock()
+        await scene.tick_for(0.1)
+        return scene
+
+    assert asyncio.run(scenario()).sent == []
 
 
 @pytest.mark.parametrize(

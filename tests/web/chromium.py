@@ -44,8 +44,8 @@ def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
-    """The system's Chromium.
+def browser(*flags: str) -> Iterator[Browser]:
+    """The system's Chromium, with more ``flags`` of its command line.
 
     Raises:
         NoBrowser: if there is none.
@@ -53,7 +53,8 @@ def browser() -> Iterator[Browser]:
     path = chromium()
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+            executable_path=path,
+            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", *flags],
         )
         yield launched
         launched.close()
