@@ -5,6 +5,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
+# Where it is set, each of the several hundred processes that tests start would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 CELERIES := .celery-5.4/.done .celery-5.6/.done .celery-coexist/.done
 LOCK := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header
 

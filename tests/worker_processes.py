@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests import group_members
+
 RECORDS_FLOW = b"records flow"  # what an engine logs when it is ready
 ROOT = Path(__file__).parents[1]
 
@@ -17,10 +19,14 @@ class WorkerProcesses:
     """Numbered workers, each with a state directory and a log of its own.
 
     Args:
+        bootstrap_servers: of their broker.
+        group: the consumer group they are in.
         directory: for state and logs.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, bootstrap_servers: str, group: str, directory: Path) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self.group = group
         self.directory = directory
         self.workers: dict[int, subprocess.Popen[bytes]] = {}
         self._log_starts: dict[int, int] = {}  # where the latest start's part of a worker's log begins
@@ -46,6 +52,11 @@ class WorkerProcesses:
         self.workers[worker].wait()
         if lose_state:
             shutil.rmtree(self.data_dir(worker), ignore_errors=True)
+
+    def kill_the_only_one(self, worker: int, *, lose_state: bool = False) -> None:
+        """The same where no other runs. The group knows at once: for tests of what comes after the session time-out."""
+        self.kill(worker, lose_state=lose_state)
+        group_members.forget_the_only_one(self.bootstrap_servers, self.group)
 
     def stop(self, worker: int) -> int:
         """Stop gracefully; the exit code."""

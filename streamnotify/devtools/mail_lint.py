@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from streamnotify.devtools import client_support
 from streamnotify.devtools.html_elements import Element, elements
 from streamnotify.render.colours import LEAST_CONTRAST, contrast
 from streamnotify.render.library import PART_LIMIT
@@ -110,6 +111,12 @@ def _forbidden(mail: _Mail) -> Iterator[str]:
             yield "<style> in the body: Gmail ignores it"
 
 
+def _client_support(mail: _Mail) -> Iterator[str]:
+    score = client_support.score(mail.elements)
+    if score < client_support.POSTMARKS:
+        yield f"mail programs know {score:.1f} % of it, less than {client_support.POSTMARKS} %: see client_support.py"
+
+
 def _dark_mode(mail: _Mail) -> Iterator[str]:
     metas = {element.attributes.get("name") for element in mail.elements if element.tag == "meta"}
     for name in ("color-scheme", "supported-color-schemes"):
@@ -204,6 +211,7 @@ _RULES: tuple[Callable[[_Mail], Iterator[str]], ...] = (
     _links,
     _layout,
     _forbidden,
+    _client_support,
     _dark_mode,
     _contrasts,
     _accessible,

@@ -80,6 +80,10 @@ class Details(NamedTuple):
 # Looking a member up in its enum takes longer than what is done with it, at tens of thousands of events a second.
 _RUNNING, _PRESUMED_END, _INVALIDATED = map(int, (Rank.RUNNING, Rank.PRESUMED_END, Rank.INVALIDATED))
 
+# A run may be tried again for ever; the end of an attempt so long ago comes no more. The highest of two unions are the
+# highest of all, so that order and repetition do not matter.
+INVALIDATED_KEPT = 100
+
 _STAMP = 2  # occurred_at and event_id come first in Details, what they stamp after them
 
 
@@ -87,7 +91,8 @@ class Facts(NamedTuple):
     """All that events say about a run. :func:`join` of facts is commutative, associative and idempotent.
 
     ``step`` is the one that counts. ``submitted_at``, ``queued_at``, ``started_at`` are the earliest reported ones,
-    ``active_at`` the earliest ``occurred_at`` of a Running or end event. ``invalidated`` are attempts, ascending.
+    ``active_at`` the earliest ``occurred_at`` of a Running or end event. ``invalidated`` are attempts, ascending,
+    the highest :data:`INVALIDATED_KEPT` at most.
     ``details`` are the newest first; each holds only what no newer one says.
     """
 
@@ -209,7 +214,7 @@ def join(a: Facts, b: Facts) -> Facts:
         _earliest(a.queued_at, b.queued_at),
         _earliest(a.started_at, b.started_at),
         _earliest(a.active_at, b.active_at),
-        tuple(sorted({*a.invalidated, *b.invalidated})) if b.invalidated else a.invalidated,
+        tuple(sorted({*a.invalidated, *b.invalidated})[-INVALIDATED_KEPT:]) if b.invalidated else a.invalidated,
         _newest_details(a.details, b.details) if b.details else a.details,
     )
 

@@ -13,6 +13,7 @@ from streamnotify.wire.kafka_security import KafkaSecurity
 from streamnotify.wire.topics import TASK_EVENTS, Topic
 
 SESSION_TIMEOUT = timedelta(seconds=10)
+REBALANCE_TIMEOUT = timedelta(seconds=60)
 LONGEST_LEASE = SESSION_TIMEOUT / 2
 # A container is replaced in less. As long the partitions of a worker lie idle that does not come back.
 STATIC_SESSION_TIMEOUT = timedelta(seconds=45)
@@ -32,6 +33,7 @@ class EngineConfig:
         deployment_epoch: raised by an operator to have records handled again on purpose (DESIGN 3.8).
         health_bind: host and port of /livez, /readyz and /metrics; None for no health server.
         session_timeout: after this silence the group gives our partitions to others.
+        rebalance_timeout: how long the group waits in a rebalance for members that have to let go first.
         heartbeat: how often we tell the group that we live.
         settle: how long events in transit get before a second counts as complete (DESIGN section 6).
         frontier_topic: the public topic whose intake makes the frontier.
@@ -48,6 +50,7 @@ class EngineConfig:
     deployment_epoch: int = 0
     health_bind: tuple[str, int] | None = None
     session_timeout: timedelta = SESSION_TIMEOUT
+    rebalance_timeout: timedelta = REBALANCE_TIMEOUT
     heartbeat: timedelta = timedelta(seconds=2)
     settle: timedelta = timedelta(seconds=2)
     frontier_topic: str = TASK_EVENTS.name

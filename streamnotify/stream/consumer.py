@@ -92,6 +92,7 @@ class OrderedCommitConsumer(FaustConsumer):
         self._sought: set[TP] = set()
         self._passed_over: dict[TP, int] = {}
         self._seek_count = self._polled_at_seek = 0
+        self.revoked = asyncio.Event()  # from a revocation to the next assignment
 
         async def deliver(message: Any) -> None:
             if self._polled_at_seek != self._seek_count:
@@ -198,11 +199,13 @@ class OrderedCommitConsumer(FaustConsumer):
         """
         FetchingThread.on_heartbeat()
         self._sought.clear()
+        self.revoked.clear()
         type(self).before_assignment()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let go: attempts first, then what is acked is committed (Faust would forget it)."""
+        self.revoked.set()
         await type(self).before_revocation()
         await self.commit()
         self._sought.clear()

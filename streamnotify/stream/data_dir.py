@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 TRUSTED_FOR = TOMBSTONE_RETENTION / 2
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_CURRENT = "CURRENT"  # a file of every RocksDB database
 ALIVE = "alive"  # a file whose modification time says when a worker last used the directory
 
 
@@ -78,9 +79,28 @@ def discard_if_old(data_dir: Path, trusted_for: timedelta = TRUSTED_FOR) -> bool
         whether it was emptied.
     """
     alive = data_dir / ALIVE
-    if not alive.exists() or time.time() - alive.stat().st_mtime < trusted_for.total_seconds():
+    if not alive.exists() or _age(alive) < trusted_for:
         return False
-    logger.warning("state in %s is older than %s and is rebuilt from the changelogs", data_dir, trusted_for)
-    shutil.rmtree(data_dir)
+    _discard(data_dir, trusted_for)
     data_dir.mkdir()
     return True
+
+
+def mark_database_alive(path: Path) -> None:
+    """The partition whose database this is is ours now; called every so often."""
+    (path / _CURRENT).touch()
+
+
+def discard_database_if_old(path: Path, trusted_for: timedelta = TRUSTED_FOR) -> None:
+    """Remove the database of a partition that has not been ours for so long, before it is opened."""
+    if path.is_dir() and all(_age(file) >= trusted_for for file in path.iterdir()):
+        _discard(path, trusted_for)
+
+
+def _age(path: Path) -> timedelta:
+    return timedelta(seconds=time.time() - path.stat().st_mtime)
+
+
+def _discard(path: Path, trusted_for: timedelta) -> None:
+    logger.warning("state in %s is older than %s and is rebuilt from the changelogs", path, trusted_for)
+    shutil.rmtree(path)

@@ -222,6 +222,8 @@ class Engine:
         while True:
             if time.monotonic() - marked > MARK_ALIVE_EVERY:
                 mark_alive(self._config.data_dir)
+                for partition in self.ownership:
+                    partition.store.mark_alive()
                 marked = time.monotonic()
             was_flowing, flowing, owned = flowing, self.flowing, len(list(self.ownership))
             if flowing and attempts_from is None:

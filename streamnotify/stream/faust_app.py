@@ -43,7 +43,7 @@ def faust_app(config: EngineConfig) -> faust.App:
         consumer_metadata_max_age_ms=METADATA_AGE_MS,
         broker_session_timeout=session,
         broker_heartbeat_interval=config.heartbeat.total_seconds(),
-        broker_rebalance_timeout=60.0,
+        broker_rebalance_timeout=config.rebalance_timeout.total_seconds(),
         broker_request_timeout=RECOVERY_TIMEOUT,
         broker_commit_interval=0.5,
         stream_buffer_maxsize=16,  # micro-batches, not records (research/faust.md rule 4)

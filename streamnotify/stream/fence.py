@@ -26,11 +26,13 @@ class Fence:
     Args:
         producer_id: id and ...
         epoch: ... epoch that every batch carries.
+        barrier: offset of its barrier on the changelog; set when that is acked.
     """
 
     def __init__(self, producer_id: int, epoch: int) -> None:
         self.producer_id = producer_id
         self.epoch = epoch
+        self.barrier = -1
         self._taken_at = time.monotonic()
         self._sequences: dict[tuple[str, int], int] = {}
 
@@ -75,5 +77,5 @@ async def take_fence(
     batch = producer.create_batch()
     batch.append(key=BARRIER, value=b"%d" % fence.epoch, timestamp=None)
     fence.stamp(batch, changelog, partition)
-    await (await producer.send_batch(batch, changelog, partition=partition))
+    fence.barrier = (await (await producer.send_batch(batch, changelog, partition=partition))).offset
     return fence

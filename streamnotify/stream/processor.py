@@ -39,7 +39,7 @@ class Processor:
         self._identity = identity
         self._store = store
         self._stateful = bool(station.rows)
-        self._has_clock = all(topic.internal for topic in station.inputs)
+        self._has_clock = station.has_clock
         self._folds = station.folding is not None
         self._decode = station.inputs[0].decode
         self._rows = {row.kind: row for row in station.rows}
@@ -105,19 +105,23 @@ class Processor:
                     self._station.handle(record, context)
                 else:
                     self._station.handle(self._decode(record.value or b""), context)
-            except EngineFailure:
-                raise
-            except BadRecord as bad:
-                self._dead_letter(record, bad, attempt, context)
                 return True
-            except Exception as exc:
-                logger.exception("%s failed on %s, try %d", self._station.name, _position(record), attempt)
+            except Exception as exc:  # noqa: BLE001 - judged by _tries_again
                 failure = exc
-            else:
-                return True
+                if not self._tries_again(exc, attempt, _position(record)):
+                    break
         context.origin.fired = fired
         self._dead_letter(record, failure, attempt, context)
-        return False
+        return isinstance(failure, BadRecord)
+
+    def _tries_again(self, failure: Exception, attempt: int, what: str) -> bool:
+        """Whether a handler that failed is worth another try; raises what is no verdict about what it handled."""
+        if isinstance(failure, EngineFailure):
+            raise failure
+        if isinstance(failure, BadRecord):
+            return False
+        logger.error("%s failed on %s, try %d", self._station.name, what, attempt, exc_info=failure)
+        return attempt < TRIES[-1]
 
     def _handle_result(self, record: Record, number: int, context: RecordContext) -> None:
         """Close the attempt and handle its result, unless it has ended already."""
@@ -155,23 +159,23 @@ class Processor:
         if tick.rows.get(key, b"") is None:  # a chunk begins with the tick, so nothing else has touched it
             return layer, True  # an earlier wake of this tick has moved or cancelled it
         at_ms, row_key = wakes.parse_due_key(key)
+        emitted, scanned = tick.origin.emitted, tick.origin.scanned
         for attempt in TRIES:
             layer = RecordContext(tick, tick.origin)
+            # Which try succeeds must not be seen in the identities of what follows, nor in where the tick ends.
+            tick.origin.emitted, tick.origin.scanned = emitted, scanned
             wakes.clear_wake(layer, key, row_key)
             if layer.read(row_key) is None:
                 return layer, True
             try:
                 due = Due(self._rows[row_key[:1]], row_key[1:].decode(), _instant(at_ms), _instant(reached_ms))
                 self._station.handle(due, layer)
-            except EngineFailure:
-                raise
-            except Exception as exc:
-                logger.exception("%s failed on the wake of %r, try %d", self._station.name, row_key, attempt)
-                failure = exc
-                if isinstance(exc, BadRecord):
-                    break
-            else:
                 return layer, True
+            except Exception as exc:  # noqa: BLE001 - judged by _tries_again
+                failure = exc
+                if not self._tries_again(exc, attempt, f"the wake of {row_key!r}"):
+                    break
+        logger.warning("%s dead-letters the wake of %r: %s", self._station.name, row_key, failure)
         layer = RecordContext(tick, tick.origin)
         wakes.clear_wake(layer, key, row_key)
         letter = dead_letters.emission(self._station, record, failure, attempt, self._identity, row_key)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import rocksdict
 
 from streamnotify.errors import EngineFailure
+from streamnotify.stream.data_dir import discard_database_if_old, mark_database_alive
 from streamnotify.wire.rows import Row
 
 T = TypeVar("T")
@@ -44,6 +46,10 @@ class PartitionStore:
         """Open the database, if the table has not done so yet."""
         self._data._db_for_partition(self._partition)
         return self
+
+    def mark_alive(self) -> None:
+        """The partition is ours now; called every so often."""
+        mark_database_alive(Path(self._data.partition_path(self._partition)))
 
     def read(self, key: bytes) -> bytes | None:
         """The value of ``key`` or None.
@@ -112,7 +118,8 @@ class SharedOptions:
         self._cache = rocksdict.Cache(CACHE_BYTES)
 
     def open(self, path: Any, *, read_only: bool = False) -> rocksdict.Rdict:
-        """Open the database at ``path``; called by Faust's RocksDB store."""
+        """Open the database at ``path``, empty if it is too old; called by Faust's RocksDB store."""
+        discard_database_if_old(Path(path))
         options = rocksdict.Options(raw_mode=True)
         options.create_if_missing(True)
         options.set_write_buffer_size(MEMTABLE_BYTES)

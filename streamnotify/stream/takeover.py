@@ -12,8 +12,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
+from streamnotify.errors import EngineFailure, LeaseLost
 from streamnotify.stations.context import Station
 from streamnotify.stream import topic_ids
 from streamnotify.stream.config import EngineConfig
@@ -72,17 +74,45 @@ class Takeover:
                 try:
                     offsets = await self.run(consumer, set(tps))
                 except Exception as exc:
-                    if recovery.app.consumer_generation_id != generation:
-                        logger.info("another rebalance overtook this one: %s", exc)  # it closed our databases
-                        await recovery.signal_recovery_start.wait()
+                    reassigned = recovery.app.consumer_generation_id != generation
+                    if await self._overtaken(exc, reassigned, consumer.revoked, recovery.signal_recovery_start):
                         return
                     await crash(exc)
                     raise
-                for tp in tps:
-                    recovery.active_offsets[tp] = offsets[tp]
+                for tp, offset in offsets.items():  # tps itself may be the next assignment's by now
+                    recovery.active_offsets[tp] = offset
             await build_highwaters(consumer, tps, destination, title)
 
         recovery._build_highwaters = hooked
+
+    async def _overtaken(
+        self, failure: Exception, reassigned: bool, revoked: asyncio.Event, next_recovery: asyncio.Event
+    ) -> bool:
+        """Whether a takeover failed because of a rebalance, for which it waits then; Faust cancels it when that comes.
+
+        The next owner may fence us before we know of it: members get their assignments one after the other, and who is
+        out of the group hears so at its next heartbeat. No record was handled and nothing is owned: the next takeover
+        begins anew. But if a rebalance is due and does not come, this is not what happened, and the engine ends. It
+        ends at once where nobody told us to let go and we have a name: that goes to a twin without a rebalance. Told to
+        let go, a worker whose twin has its name hears so when it joins, and ends by that (static_member.py).
+        """
+        self._ownership.clear()
+        session, rebalance = (
+            each.total_seconds() for each in (self._config.session_timeout, self._config.rebalance_timeout)
+        )
+        told = reassigned or revoked.is_set()
+        if not told and (self._config.instance_id is not None or not _is_fenced(failure)):
+            return False
+        logger.info("another rebalance overtook this one: %s", failure)
+        try:
+            if not told:  # several heartbeats are answered in this time
+                await asyncio.wait_for(revoked.wait(), session)
+            # Others may take the one to let go; the other goes by if one of them has died.
+            await asyncio.wait_for(next_recovery.wait(), rebalance + session)
+        except TimeoutError:
+            logger.error("no rebalance has come")
+            return False
+        return True
 
     async def run(self, consumer: OrderedCommitConsumer, changelogs: set[TP]) -> dict[TP, int]:
         """Own these changelog partitions; returns the last changelog offset each store then holds.
@@ -98,7 +128,7 @@ class Takeover:
         }
         for tp, store in stores.items():
             ids.check_local(self._stations[tp.topic], store)
-        fences = dict(zip(stores, await asyncio.gather(*map(self._fence, stores)), strict=True))
+        fences = await self._fences(consumer, list(stores))
         with RESTORE_SECONDS.time():
             moved = await restore({tp: (stores[tp], stores[tp].offset) for tp in stores}, self._config.client)
         if moved:
@@ -109,9 +139,30 @@ class Takeover:
         return {tp: store.offset or 0 for tp, store in stores.items()}
 
     async def renew(self, partition: OwnedPartition) -> None:
-        """Take a new fence for a partition we own, at a chunk boundary: brokers forget unused producer ids."""
+        """Take a new fence for a partition we own, at a chunk boundary: brokers forget unused producer ids.
+
+        Raises:
+            EngineFailure: if anybody has written since our last chunk. The partition then has another owner, of whom we
+                have not heard; our state is old, and under the new fence nobody would refuse what we make of it.
+        """
         changelog = TP(partition.store.changelog, partition.number)
-        partition.fence = await self._fence(changelog)
+        fence = await self._fence(changelog)
+        if fence.barrier - 1 != partition.store.offset:
+            raise EngineFailure(
+                f"{changelog.topic}[{changelog.partition}] has another owner: a new fence came too late"
+            )
+        partition.fence = fence
+
+    async def _fences(self, consumer: OrderedCommitConsumer, changelogs: list[TP]) -> dict[TP, Fence]:
+        """Fence off who owned these partitions before; if we have to let go of them, it would be who owns them next."""
+        if consumer.revoked.is_set():
+            raise LeaseLost("the partitions were revoked")
+        taking = [asyncio.ensure_future(self._fence(tp)) for tp in changelogs]
+        try:
+            return dict(zip(changelogs, await asyncio.gather(*taking), strict=True))
+        finally:
+            for task in taking:
+                task.cancel()
 
     async def _fence(self, tp: TP) -> Fence:
         transactional_id = f"{self._config.app_id}-{self._stations[tp.topic].name}-{tp.partition}"
@@ -142,3 +193,7 @@ class Takeover:
         ends = await consumer.highwaters(*inputs.values())
         committed = await consumer.committed_offsets(inputs.values())
         return {tp: (ends[input_], committed[input_]) for tp, input_ in inputs.items()}
+
+
+def _is_fenced(failure: Exception) -> bool:
+    return isinstance(failure, ProducerFenced) or isinstance(failure.__cause__, ProducerFenced)

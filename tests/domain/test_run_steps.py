@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,7 @@ import pytest
 
 from streamnotify.domain.run_mail import MailDecision
 from streamnotify.domain.run_steps import FORGETTING_SLACK, TasksPolicy, merge, wake
-from streamnotify.domain.runs import Notify, Run, RunUpdate
+from streamnotify.domain.runs import INVALIDATED_KEPT, Notify, Run, RunUpdate
 from streamnotify.domain.status import Status
 from tests.domain.run_builders import NOW, T0, an_update
 
@@ -81,6 +82,17 @@ def test_an_end_invalidated_before_anybody_opted_in_is_not_mailed() -> None:
         an_update(STOPPED, 1), an_update(INVALIDATED, 2, notify=ANN), an_update(COMPLETED, 9, attempt=2)
     )
     assert statuses(decisions) == [None, None, "success"]
+
+
+def test_a_run_whose_attempts_are_invalidated_over_and_over_stays_small() -> None:
+    """In whatever order that is heard of; of the newest attempts it is remembered."""
+    attempts = list(range(1, 3 * INVALIDATED_KEPT))
+    shuffled = random.Random(1).sample(attempts, len(attempts))
+    runs = [after(*(an_update(INVALIDATED, attempt=each) for each in order))[0] for order in (attempts, shuffled)]
+    assert runs[0].facts == runs[1].facts
+    assert runs[0].facts.invalidated == tuple(attempts[-INVALIDATED_KEPT:])
+    _, decisions = after(an_update(COMPLETED, attempt=attempts[-1], notify=ANN), run=runs[0])
+    assert statuses(decisions) == [None]
 
 
 def test_a_run_created_and_ended_at_once_is_forgotten_after_the_retention() -> None:

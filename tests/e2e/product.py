@@ -73,9 +73,8 @@ class Product(WorkerProcesses):
     """
 
     def __init__(self, bootstrap_servers: str, name: str, directory: Path, smtp_port: int) -> None:
-        super().__init__(directory)
-        self.bootstrap_servers = bootstrap_servers
         self.prefix = f"{name}."
+        super().__init__(bootstrap_servers, f"{self.prefix}{APP}", directory)
         self.env = {
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,

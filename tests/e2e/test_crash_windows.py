@@ -57,7 +57,7 @@ def test_a_worker_killed_at_any_step_of_a_mail_loses_none_and_repeats_only_what_
     for window in WINDOWS:
         publish(product, window.task_id)
         product.wait_for(lambda window=window: window.reached(scripted, product), 60, pause=0.001)  # type: ignore[misc]
-        product.kill(1, lose_state=True)
+        product.kill_the_only_one(1, lose_state=True)
         product.start(1)
         product.wait_for(lambda window=window: step_of(product, window.task_id, "sent"), 60)  # type: ignore[misc]
     publish(product, "last")

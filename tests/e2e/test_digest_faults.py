@@ -104,7 +104,7 @@ def test_a_digest_that_was_due_while_no_worker_ran_is_sent_at_once_by_the_next_o
     product.start(1)
     product.wait_until_running(1)
     flood(product, 20)
-    product.kill(1)
+    product.kill_the_only_one(1)
     time.sleep(5.5)  # until the digests are due
     assert [mail for mails in mail_server.deliveries.values() for mail in mails if b"task_notifications" in mail] == []
     product.start(1)

@@ -92,6 +92,12 @@ def test_each_fault_of_the_html_is_seen(name: str) -> None:
     assert any(said in fault for fault in found), found
 
 
+def test_a_property_that_few_programs_know_is_better_said_once_for_all() -> None:
+    html = html_of(GOOD).replace("line-height:", "overflow-wrap:anywhere;line-height:")
+    [fault] = faults(html, text_of(GOOD))
+    assert fault.startswith("mail programs know 56.4 %")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -36,8 +36,7 @@ class KafkaPipeline(WorkerProcesses):
     """
 
     def __init__(self, bootstrap_servers: str, name: str, directory: Path, partitions: int = PARTITIONS) -> None:
-        super().__init__(directory)
-        self.bootstrap_servers = bootstrap_servers
+        super().__init__(bootstrap_servers, name, directory)
         self.name = name
         self.partitions = partitions
         self.expected: collections.Counter[str] = collections.Counter()

@@ -70,7 +70,7 @@ def test_first_events_ever_on_a_partition_during_a_recovery_are_counted(deployme
         deployment.put(f"k{n % 500}", partition=n % 2)
     deployment.flush()
     deployment.wait_for(lambda: sum(deployment.counts("summer").values()) >= 15_000)
-    deployment.kill(1, lose_state=True)
+    deployment.kill_the_only_one(1, lose_state=True)
     for n in range(400):
         deployment.put(f"late{n}", partition=2 + n % 2)
     deployment.flush()

@@ -58,6 +58,6 @@ def test_five_thousand_keys_that_fall_due_in_one_second_all_wake_once(deployment
         deployment.put(key, wake_in=3)
     deployment.flush()
     deployment.wait_for(lambda: len(woken(deployment)) > 100, pause=0.05)
-    deployment.kill(1)
+    deployment.kill_the_only_one(1)
     deployment.start(1)
     assert_each_woke_once(deployment, keys)

@@ -32,7 +32,7 @@ def heard(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Ite
     # State for the observed engine to restore.
     deployment.start(1)
     deployment.wait_until_counted()
-    deployment.kill(1, lose_state=True)
+    deployment.kill_the_only_one(1, lose_state=True)
     report = directory / "report.json"
     told = {
         "bootstrap_servers": deployment.bootstrap_servers,

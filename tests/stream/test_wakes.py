@@ -269,6 +269,31 @@ def test_a_handler_that_fails_on_a_wake_costs_a_dead_letter_and_not_the_other_wa
     assert index_rows(partition) == []
 
 
+def test_what_a_wake_emits_has_the_same_identity_whichever_try_succeeds() -> None:
+    """Else what comes after it, sent again after a crash, would be taken for something that came before."""
+
+    def sent(failures: int) -> list[tuple[bytes | None, dict[str, bytes | None]]]:
+        left = [failures]
+
+        def handle(command: Any, ctx: Context) -> None:
+            if not isinstance(command, Due):
+                for n, key in enumerate(("a", "b")):
+                    ctx.put(NOTE, key, 1)
+                    ctx.wake(NOTE, key, at(10 + n))
+                return
+            ctx.emit(PUBLIC, command.key, [command.key, 0, 0])
+            left[0] -= 1
+            if left[0] >= 0:
+                raise RuntimeError("not this time")
+
+        partition = OnePartition(station(handle))
+        partition.append("sleep")
+        partition.tick(20)
+        return [(emission.key, dict(emission.headers)) for emission in partition.run().sent]
+
+    assert sent(failures=2) == sent(failures=0)
+
+
 def test_a_wake_is_never_rounded_down() -> None:
     """It may come a part of a millisecond late, not early."""
     assert wakes.milliseconds(at(10)) == 10

@@ -16,9 +16,12 @@ from typing import Any
 import aiokafka.conn
 import aiokafka.consumer.group_coordinator as group
 
-from streamnotify.stream import lease, static_member, topic_ids, writer
+from streamnotify.stream import fence, lease, static_member, topic_ids, writer
 from streamnotify.stream.config import EngineConfig
+from streamnotify.stream.takeover import Takeover
 from streamnotify.stream.worker import run
+
+HOLDABLE = (group.CoordinatorGroupRebalance, group.GroupCoordinator, Takeover)
 
 
 def _through_proxy(real: int, proxy: int) -> None:
@@ -38,16 +41,19 @@ def _wait_for(path: Path) -> None:
 
 
 def _hold(step: str, path: Path) -> None:
-    """Hold a step of joining the group (a method of aiokafka's) until a file is there; ``.held`` says that it waits."""
-    rebalance: Any = group.CoordinatorGroupRebalance
-    go_on = getattr(rebalance, step)
+    """Hold a step of a rebalance (a method of aiokafka's, or of ours) until a file is there.
+
+    ``.held`` says that it waits, or did so before.
+    """
+    owner: Any = next(owner for owner in HOLDABLE if hasattr(owner, step))
+    go_on = getattr(owner, step)
 
     async def held(self: object, *args: object) -> object:
         await asyncio.to_thread(path.with_suffix(".held").touch)
         await asyncio.to_thread(_wait_for, path)
         return await go_on(self, *args)
 
-    setattr(rebalance, step, held)
+    setattr(owner, step, held)
 
 
 def main() -> None:
@@ -61,7 +67,8 @@ def main() -> None:
     for step, path in told.get("held", {}).items():
         _hold(step, Path(path))
     writer.REQUEST_TIMEOUT_MS = told.get("send_timeout_ms", writer.REQUEST_TIMEOUT_MS)  # 30 s are long in a test
-    lease.UNHEARD_LIMIT = told.get("unheard_limit", lease.UNHEARD_LIMIT)  # so are three minutes
+    fence.RENEW_AFTER = told.get("renew_after", fence.RENEW_AFTER)  # so is a day
+    lease.UNHEARD_LIMIT = told.get("unheard_limit", lease.UNHEARD_LIMIT)  # or three minutes
     static_member.GRACE = told.get("grace", static_member.GRACE)
     topic_ids.LOOK_EVERY = told.get("look_every", topic_ids.LOOK_EVERY)
     module = importlib.import_module(told.get("stations", "tests.stream.pipeline"))
