@@ -170,9 +170,14 @@ class KafkaPipeline(WorkerProcesses):
         ]
 
     def wait_until_counted(self, seconds: float = 180) -> None:
-        """Wait until the summer has counted everything expected, then compare both stations exactly."""
+        """Wait until everything expected is counted, then compare both stations exactly.
+
+        The summer may have it first: what the counter sends goes before its own state, which may have to wait for its
+        next owner.
+        """
         total = sum(self.expected.values())
         self.wait_for(lambda: sum(self.counts("summer").values()) >= total, seconds, pause=0.5)
+        self.wait_for(lambda: sum(self.counts("counter").values()) >= total, seconds, pause=0.5)
         assert self.miscounted("counter") == {}
         assert self.miscounted("summer") == {}
 
