@@ -108,7 +108,6 @@ class ProcessPublisher:
             self._count("invalid")
             if self.counters.invalid == 1:
                 logger.exception("A task event could not be published")
-            self._losses.report()
             return False
 
     def wait(self, seconds: float) -> int:
@@ -174,8 +173,7 @@ class ProcessPublisher:
                 producer.produce(topic, value, key, on_delivery=report)
         except self._refusals as error:
             self._not_taken(kind_of_loss(error), key, value, is_final)
-            self._losses.report()
-            return False
+            return False  # the thread says so in the log: logging swallows what a signal handler raises into a task
         self._count("queued")  # what becomes of it the thread hears: to poll here, too, is a sixth of a publish
         return True
 
