@@ -124,9 +124,11 @@ def _take_in(policy: DeliveryPolicy, mail: OutgoingMail, ctx: Context) -> None:
         log.info("Email %s to %s came again and is not sent again", mail.notification_id, mail.to)
         return
     ctx.put(MAIL, mail.notification_id, mail)
+    _enter(policy, delivery.begin(mail, ctx.now), mail, ctx)
+    if ctx.get(MAIL, mail.notification_id) is None:
+        return  # it is refused or too late, and so takes no other's place
     for notification_id in superseding.take_in(mail, ctx):
         _look_again(policy, notification_id, ctx)
-    _enter(policy, delivery.begin(mail, ctx.now), mail, ctx)
 
 
 def _record(policy: DeliveryPolicy, result: AttemptResult, ctx: Context) -> None:

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from streamnotify.domain.alerts import ALERT, RECOVERY
 from streamnotify.domain.delivery import SUPERSEDED, Outcome
+from streamnotify.domain.preferences import OptOuts
 from streamnotify.stations import superseding
 from streamnotify.stations.superseding import STANDING
 from streamnotify.stations.suppression import KEEPER
+from streamnotify.wire.commands import SetOptOuts
 from tests.smtp import jumping_clock
 from tests.smtp.relays import ScriptedRelay
 from tests.stations.delivering import ANN, OneMail, Product
@@ -98,6 +100,16 @@ def test_an_alert_that_may_have_arrived_is_not_sent_again_after_its_all_clear() 
     new = product.mail(**RECOVERED)
     assert sent_in_the_end(product) == [new]
     assert product.status(old) == ("expired", "superseded")
+
+
+def test_an_all_clear_that_its_reader_does_not_want_takes_no_alerts_place() -> None:
+    product = Product()
+    product.tell(SetOptOuts("user:ann", OptOuts(kinds=(RECOVERY,))))
+    old = waiting(product, mailbox="user:ann", **FAILED)
+    new = product.mail(mailbox="user:ann", **RECOVERED)
+    assert product.status(new) == ("suppressed", "opted_out_kind")
+    assert sent_in_the_end(product) == [old]
+    assert product.engine.state(KEEPER).items(STANDING) == {}
 
 
 def test_a_first_attempt_that_is_under_way_goes_on_but_is_the_last() -> None:
