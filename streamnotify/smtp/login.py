@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from streamnotify.wire.secret_files import file_setting, secret_of
 
 _TOKEN = "SMTP_TOKEN"  # noqa: S105 - the name of a setting
 _NO_TOKEN = re.compile(r"[^!-~]")  # what a token cannot have within; it would end it in what the relay is told
+_CHALLENGE = 334  # its words are for programs, and may hold what we said in some other form
 _LEAST_SECRET = 6  # characters; a shorter one stands in words that mean something else
 
 
@@ -53,6 +55,9 @@ def login_of(policy: SmtpPolicy) -> Login | None:
     if policy.token_file is None:
         return Login(policy.user, policy.password or "")
     given = {file_setting(_TOKEN): str(policy.token_file)}
+    if os.path.exists(policy.token_file) and not os.path.isfile(policy.token_file):  # noqa: PTH110, PTH113 - these raise nothing
+        text = f"{file_setting(_TOKEN)} is {str(policy.token_file)!r}: a file is allowed"  # a pipe might be waited for
+        raise SmtpFault(Stage.AUTH, FaultKind.NO_TOKEN, text)
     try:
         token = (secret_of(given, _TOKEN) or "").strip()
     except SettingsError as error:
@@ -74,9 +79,15 @@ async def log_in(client: aiosmtplib.SMTP, login: Login) -> None:
             await _tell(client, login)
     except SmtpFault as fault:
         answered = fault.kind in (FaultKind.REPLY, FaultKind.MALFORMED)
-        if not answered or not any(secret in fault.text for secret in login.told):
+        if not answered or not (fault.code == _CHALLENGE or _repeats(fault.text, login)):
             raise
-        raise SmtpFault(Stage.AUTH, fault.kind, "(the answer repeats what we said)", fault.code) from None
+        said = "(a challenge, and no answer)" if fault.code == _CHALLENGE else "(the answer repeats what we said)"
+        raise SmtpFault(Stage.AUTH, fault.kind, said, fault.code) from None
+
+
+def _repeats(text: str, login: Login) -> bool:
+    """Whether the secret stands in the relay's words, over several lines perhaps."""
+    return any("".join(secret.split()) in "".join(text.split()) for secret in login.told)
 
 
 async def _tell(client: aiosmtplib.SMTP, login: Login) -> None:

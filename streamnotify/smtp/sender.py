@@ -57,7 +57,7 @@ class Sender:
         Args:
             mail: its envelope and bytes.
             attempt: the number to put into the result.
-            check_lease: called right before MAIL and right before the final dot.
+            check_lease: called before a connection is opened, right before MAIL and right before the final dot.
 
         Raises:
             LeaseLost: from ``check_lease``; the connection is closed and the mail not delivered.
@@ -135,6 +135,7 @@ class Sender:
         )
 
     async def _hand_over(self, mail: OutgoingMail, check_lease: Callable[[], None]) -> Reply:
+        check_lease()  # else a connection would be opened, or closed, for nothing
         session, used_before = await self.pool.borrow()
         try:
             return await self._send_on(session, mail, check_lease)

@@ -45,7 +45,7 @@ class MailSender(Protocol):
         """How many mails it sends side by side."""
 
     async def send(self, mail: OutgoingMail, attempt: int, check_lease: Callable[[], None]) -> AttemptResult:
-        """Try once; call ``check_lease`` right before MAIL and right before the final dot."""
+        """Try once; call ``check_lease`` first, right before MAIL and right before the final dot."""
 
     def remarks(self) -> Sequence[str]:
         """What an operator should know of the relay now, a line each; any thread may ask."""

@@ -11,22 +11,28 @@ from streamnotify.domain.notifications import notification_id
 from streamnotify.stations.context import Context, Rows
 from streamnotify.wire.rows import Row, keys_below
 
-# key: below monitor, task, address and e-mail kind, notification_id; until the mail's end. True: it is superseded.
+# key: below monitor, task, address and e-mail kind, time of the check and notification_id; until the mail's end.
+# True: it is superseded.
 STANDING = Row(b"s", bool, ordered=True)
 
 _OPPOSITE = {ALERT: RECOVERY, RECOVERY: ALERT}
+_CLOSED_AT_ONCE = 100  # mails: what one record changes must fit into a chunk. The others end with their next attempt.
 
 
 def take_in(mail: OutgoingMail, ctx: Context) -> tuple[str, ...]:
-    """Note a mail that has come in; returns the notifications not delivered yet that it supersedes."""
+    """Note a mail that has come in; returns the notifications not delivered yet that end for it now.
+
+    It may be of an older check than what waits, for a digest that is given back goes out anew: then it is superseded.
+    """
     if not _is_of_a_check(mail):
         return ()
-    opposite = _OPPOSITE[mail.kind]
-    superseded = tuple(key for key, _ in ctx.scan(STANDING, *_below(mail, opposite)))
+    begin, end = _below(mail, _OPPOSITE[mail.kind])
+    behind = f"{begin}{_time(mail)}\1"
+    superseded = [key for key, is_known in ctx.scan(STANDING, begin, behind) if not is_known]
     for key in superseded:
         ctx.put(STANDING, key, True)
-    ctx.put(STANDING, _key(mail), False)
-    return tuple(key.rpartition("\0")[2] for key in superseded)
+    ctx.put(STANDING, _key(mail), any(True for _ in ctx.scan(STANDING, behind, end)))
+    return tuple(key.rpartition("\0")[2] for key in superseded[:_CLOSED_AT_ONCE])
 
 
 def is_superseded(mail: OutgoingMail, rows: Rows) -> bool:
@@ -46,7 +52,12 @@ def _is_of_a_check(mail: OutgoingMail) -> bool:
 
 
 def _key(mail: OutgoingMail) -> str:
-    return _below(mail, mail.kind)[0] + mail.notification_id
+    return f"{_below(mail, mail.kind)[0]}{_time(mail)}\0{mail.notification_id}"
+
+
+def _time(mail: OutgoingMail) -> str:
+    """When its check was due; times sort as text."""
+    return (mail.task_id or "").rpartition("/")[2]
 
 
 def _below(mail: OutgoingMail, kind: str) -> tuple[str, str]:

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import logging
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -144,7 +146,41 @@ def test_a_file_that_holds_no_token_holds_mails_and_nothing_is_told(content: byt
     run(scenario())
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_not_waited_for(make: Callable[[Path], None], token_file: Path) -> None:
+    """Whoever opens a pipe to which nobody writes waits for ever, and all mails with it."""
+
+    async def scenario() -> None:
+        renew(token_file, None)
+        make(token_file)
+        async with ScriptedRelay(EHLO=WITH_XOAUTH2) as relay:
+            result = await first_result(relay, token_file)
+            assert (result.outcome, result.reason) == (Outcome.SENDER_CONFIG, "auth_failed")
+
+    run(scenario())
+
+
 SASL = base64.b64encode(as_xoauth2(TOKEN)).decode()
+
+
+CHALLENGED = base64.b64encode(json.dumps({"token": TOKEN}).encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("answers", "shown"),
+    [([f"535-no {TOKEN[:9]}\r\n535 {TOKEN[9:]}"], TOKEN[9:]), ([f"334 {CHALLENGED}"], CHALLENGED)],
+    ids=["over two lines", "in challenge after challenge"],
+)
+def test_nor_does_it_show_if_the_relay_repeats_it_otherwise(
+    answers: list[Answer], shown: str, token_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> AttemptResult:
+        async with ScriptedRelay(EHLO=WITH_XOAUTH2, AUTH=answers) as relay:
+            return await first_result(relay, token_file)
+
+    result = run(scenario())
+    assert (result.outcome, result.reason) == (Outcome.SENDER_CONFIG, "auth_failed")
+    assert shown not in repr(result) + caplog.text
 
 
 @pytest.mark.parametrize("said", [TOKEN, SASL, base64.b64encode(TOKEN.encode()).decode()])
