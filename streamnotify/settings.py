@@ -267,7 +267,9 @@ class Settings(BaseSettings):
     )
     unsubscribe_mailto: Address | None = _mails("UNSUBSCRIBE_MAILTO", "Address that unsubscribes without PUBLIC_URL.")
     feedback_id: Annotated[str, _parsed(values.name_part(5, 15))] | None = _mails(
-        "FEEDBACK_ID", "Who we are in the header Feedback-ID, by which Gmail counts complaints; default no such header."
+        "FEEDBACK_ID",
+        "Who we are in the header Feedback-ID, by which Gmail counts complaints: 5 to 15 of A-Z a-z 0-9 . _ -; "
+        "default no such header.",
     )
 
     digest_after: Count = _mails("DIGEST_AFTER", "Task mails that go singly within a window.", 1)
