@@ -124,8 +124,7 @@ def _take_in(policy: DeliveryPolicy, mail: OutgoingMail, ctx: Context) -> None:
         log.info("Email %s to %s came again and is not sent again", mail.notification_id, mail.to)
         return
     ctx.put(MAIL, mail.notification_id, mail)
-    _enter(policy, delivery.begin(mail, ctx.now), mail, ctx)
-    if ctx.get(MAIL, mail.notification_id) is None:
+    if _enter(policy, delivery.begin(mail, ctx.now), mail, ctx).is_final:
         return  # it is refused or too late, and so takes no other's place
     for notification_id in superseding.take_in(mail, ctx):
         _look_again(policy, notification_id, ctx)
@@ -155,8 +154,8 @@ def _look_again(policy: DeliveryPolicy, notification_id: str, ctx: Context) -> N
 
 def _enter(
     policy: DeliveryPolicy, ledger: Delivery, mail: OutgoingMail, ctx: Context, result: AttemptResult | None = None
-) -> None:
-    """Write the delivery's new state and do what it asks for."""
+) -> DeliveryState:
+    """Write the delivery's new state and do what it asks for; the state that it has come to."""
     key, reason = mail.notification_id, None if result is None else result.reason
     if not ledger.state.is_final:
         ledger, reason = _looked_at(ledger, mail, ctx, reason)
@@ -165,12 +164,13 @@ def _enter(
     ctx.put(LEDGER, key, ledger)
     if ledger.state is DeliveryState.ATTEMPTING:
         ctx.start(key, ledger.attempt)
-        return
+        return ledger.state
     if ledger.state.is_final:
         ctx.delete(MAIL, key)
         superseding.leave(mail, ctx)
     ctx.wake(LEDGER, key, ctx.now + policy.keep_for if ledger.state.is_final else ledger.next_at)
     ctx.emit(NOTIFICATION_STATUS, key, delivery_reports.status(ledger, mail, ctx.now, result, reason))
+    return ledger.state
 
 
 def _looked_at(ledger: Delivery, mail: OutgoingMail, ctx: Context, reason: str | None) -> tuple[Delivery, str | None]:
