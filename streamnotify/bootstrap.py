@@ -150,12 +150,13 @@ def sender(loaded: Settings) -> Sender | None:
     return None if policy is None else Sender(policy)
 
 
-def engine_config(loaded: Settings, data_dir: Path) -> EngineConfig:
+def engine_config(loaded: Settings, data_dir: Path, *, after_failure: bool = False) -> EngineConfig:
     """What the engine of this process is told.
 
     Args:
         loaded: the settings.
         data_dir: the directory this worker has locked for its state.
+        after_failure: whether an engine before this one has just failed.
 
     Raises:
         SettingsError: if a certificate file cannot be used.
@@ -176,6 +177,7 @@ def engine_config(loaded: Settings, data_dir: Path) -> EngineConfig:
         settle=loaded.settle,
         instance_id=loaded.instance_id,
         session_timeout=STATIC_SESSION_TIMEOUT if loaded.instance_id else SESSION_TIMEOUT,
+        after_failure=after_failure,
     )
 
 

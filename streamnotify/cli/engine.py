@@ -19,12 +19,13 @@ logger = logging.getLogger("streamnotify.cli.engine")  # not __main__
 @click.command()
 @click.option("--apply-topics", is_flag=True)
 @click.option("--parent-fd", type=int, help="Read end of the pipe whose end of file means that the supervisor is gone.")
-def main(apply_topics: bool, parent_fd: int | None) -> None:
+@click.option("--after-failure", is_flag=True, help="The engine before this one has just failed.")
+def main(apply_topics: bool, parent_fd: int | None, after_failure: bool) -> None:
     """Run one engine until it is stopped or fails; the exit code is one of those of stream/worker.py."""
     if parent_fd is not None:
         die_with_parent(parent_fd)
     try:
-        _run(apply_topics)
+        _run(apply_topics, after_failure=after_failure)
     except (SettingsError, TopicsError) as error:
         logger.error("Refused to start: %s", error)
         raise SystemExit(worker.EXIT_REFUSED) from None
@@ -33,7 +34,7 @@ def main(apply_topics: bool, parent_fd: int | None) -> None:
         raise SystemExit(worker.EXIT_FAILED) from None
 
 
-def _run(apply_topics: bool) -> NoReturn:
+def _run(apply_topics: bool, *, after_failure: bool) -> NoReturn:
     loaded = settings.load()
     logs.configure(loaded.log_level, loaded.log_format)
     for name, meant in settings.misspelt().items():
@@ -46,7 +47,7 @@ def _run(apply_topics: bool) -> NoReturn:
     stations = bootstrap.build_stations(loaded)
     with locked_data_dir(loaded.data_dir) as data_dir:
         logger.info("State is kept in %s", data_dir)
-        worker.run(stations, bootstrap.engine_config(loaded, data_dir))
+        worker.run(stations, bootstrap.engine_config(loaded, data_dir, after_failure=after_failure))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class EngineConfig:
         frontier_topic: the public topic whose intake makes the frontier.
         instance_id: this worker's own name in the group, for which its partitions wait until the session time-out
             when it stops; None: they go to others at once.
+        after_failure: whether an engine before this one has just failed.
     """
 
     bootstrap_servers: str
@@ -55,6 +56,7 @@ class EngineConfig:
     settle: timedelta = timedelta(seconds=2)
     frontier_topic: str = TASK_EVENTS.name
     instance_id: str | None = None
+    after_failure: bool = False
 
     @property
     def lease_limit(self) -> timedelta:

@@ -179,7 +179,15 @@ class Engine:
     def _frontier_for(self, ticker: Ticker, clock: BrokerClock) -> Frontier:
         config = self._config
         intake = Intake(f"{config.topic_prefix}{config.frontier_topic}", config)
-        return Frontier(intake, clock, config.settle, self._commit, ticker.advance, lambda: any(self.ownership))
+        return Frontier(
+            intake,
+            clock,
+            config.settle,
+            self._commit,
+            ticker.advance,
+            lambda: any(self.ownership),
+            after_failure=config.after_failure,
+        )
 
     def _agent(self, station: Station, lanes: Lanes) -> None:
         names = [self._config.topic_name(topic) for topic in station.inputs]

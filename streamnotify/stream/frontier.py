@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from math import floor
+from math import floor, inf
 from typing import NamedTuple, Protocol
 
 from streamnotify.errors import EngineFailure
@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.2  # seconds, while a note waits
 IDLE = 0.5  # seconds between two looks whether there is anything to do
+# A publisher that has lost the broker looks for it again after a while that doubles and varies by half, up to 15 s
+# (librdkafka, reconnect.backoff.max.ms), and only then sends what it has kept.
+LOOKS_AGAIN_WITHIN = 2  # times as long as the broker was away ...
+FOUND_AGAIN_WITHIN = 20.0  # ... and at most so many seconds
 MOST_NOTES = 300  # beyond that they are thinned: a lag of hours still ends in steps, larger ones
 
 
@@ -48,6 +52,7 @@ class Frontier:
 
     The label of a note is never later than what it saw: ``clock`` is never ahead of the broker's, and the offsets are
     asked for ``settle`` after the second they stand for. So an answer that is late, missing or partial costs time only.
+    When the broker has been away, no note is taken before publishers, too, have found it again.
 
     Args:
         intake: answers how far the topic reaches and how far it has been taken in.
@@ -56,6 +61,8 @@ class Frontier:
         commit: commits at once what has been taken in.
         advanced: told the frontier in milliseconds whenever it has moved; None when it is not known any more.
         needed: whether there is anything here that could wait for it.
+        steady: seconds, whatever this machine's clock is set to.
+        after_failure: whether an engine before this one has just failed; the broker may have been away.
     """
 
     def __init__(
@@ -66,6 +73,9 @@ class Frontier:
         commit: Callable[[], Awaitable[object]],
         advanced: Callable[[int | None], None],
         needed: Callable[[], bool],
+        steady: Callable[[], float] = boot_clock,
+        *,
+        after_failure: bool = False,
     ) -> None:
         self._intake = intake
         self._clock = clock
@@ -75,9 +85,11 @@ class Frontier:
         self._needed = needed
         self._notes: list[Note] = []
         self._noted = -1
-        self._voided = False
         self._resting = False
-        self._age_from = boot_clock()
+        self._steady = steady
+        self._age_from = self._answered_at = steady()
+        self._away_since = -inf if after_failure else None
+        self._found_again_at = -inf  # by the publishers
         self.ms: int | None = None
         FRONTIER_AGE.set_function(lambda: self.age)
 
@@ -87,7 +99,7 @@ class Frontier:
 
         May be asked in any thread.
         """
-        return 0.0 if self._resting else max(0.0, boot_clock() - self._age_from)
+        return 0.0 if self._resting else max(0.0, self._steady() - self._age_from)
 
     async def run(self) -> None:
         """Go on for ever. No answer of the broker ends it, nor the lack of one."""
@@ -121,14 +133,24 @@ class Frontier:
             note = Note(second, await self._intake.ends())
         except EngineFailure as failure:
             NOTES_VOIDED.inc()
-            if not self._voided:
+            if self._away_since is None:
                 logger.warning("the frontier waits: %s", failure)
-            self._voided = True
+                self._away_since = self._answered_at
             return
-        self._voided = False
+        self._note_answer(self._steady())
+        if self._answered_at < self._found_again_at:
+            return
         if len(self._notes) >= MOST_NOTES:
             _thin(self._notes)
         self._notes.append(note)
+
+    def _note_answer(self, now: float) -> None:
+        """The broker is there; if it was not before, publishers may not know yet."""
+        if self._away_since is not None:
+            wait = min(LOOKS_AGAIN_WITHIN * (now - self._away_since), FOUND_AGAIN_WITHIN)
+            self._found_again_at = max(self._found_again_at, now + wait)
+            logger.info("checks wait for %.0f s more: publishers may have lost the broker, too", wait)
+        self._answered_at, self._away_since = now, None
 
     def _go_back_to(self, second: int) -> None:
         """Forget the seconds that have not passed: the broker's clock was set back, or an ack that told it was late."""
@@ -153,7 +175,7 @@ class Frontier:
         del self._notes[: met + 1]
         now = self._clock.now
         if now is not None:
-            self._age_from = boot_clock() - (now - self.ms / 1000)
+            self._age_from = self._steady() - (now - self.ms / 1000)
         self._advanced(self.ms)
         return True
 

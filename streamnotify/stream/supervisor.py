@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 REFUSED = 78  # EX_CONFIG: settings, topics or state are wrong; starting again would not help
+FAILED = 70  # EX_SOFTWARE: the ground under the engine is gone; it is started again
 STOPPED = 0
 
 logger = logging.getLogger(__name__)
@@ -45,8 +46,9 @@ def supervise(
 ) -> int:
     """Run ``argv`` as a child process until told to stop, starting it again whenever it ends.
 
-    The child gets a last argument ``--parent-fd=N`` to give to :func:`die_with_parent`. SIGTERM and SIGINT are passed
-    on, a second one kills the child. Must run in the main thread.
+    The child gets the argument ``--parent-fd=N`` to give to :func:`die_with_parent`, and ``--after-failure`` if the one
+    before it ended with FAILED. SIGTERM and SIGINT are passed on, a second one kills the child. Must run in the main
+    thread.
 
     Args:
         argv: the child.
@@ -58,17 +60,19 @@ def supervise(
     """
     backoff = backoff or Backoff()
     wait: timedelta | None = None
+    after: list[str] = []
     alive, lifeline = os.pipe()  # we hold `lifeline` and never write: the child reads EOF when we are gone
     try:
         with _signals() as signals:
             while True:
                 started = time.monotonic()
-                child = subprocess.Popen([*argv, f"--parent-fd={alive}"], pass_fds=[alive], process_group=0)
+                child = subprocess.Popen([*argv, f"--parent-fd={alive}", *after], pass_fds=[alive], process_group=0)
                 stopping = _watch(child, signals)
                 if stopping:
                     return STOPPED
                 if child.returncode == REFUSED:
                     return REFUSED
+                after = ["--after-failure"] if child.returncode == FAILED else []
                 wait = backoff.after(wait, timedelta(seconds=time.monotonic() - started))
                 logger.error(
                     "The engine process %s; starting it again in %g s", _ending(child.returncode), wait.total_seconds()

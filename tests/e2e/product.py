@@ -104,16 +104,16 @@ class Product(WorkerProcesses):
         self.env["SMTP_PORT"] = str(port)
         return port
 
-    def start(self, worker: int, **env: str) -> None:
+    def start(self, worker: int, *arguments: str, engine: str = "streamnotify.cli.engine", **env: str) -> None:
         """Start an engine process with a data directory of its own; it ends with code 70 where it crashes."""
         state = {"STREAMNOTIFY_DATA_DIR": str(self.data_dir(worker))}
-        self.spawn(worker, [sys.executable, "-m", "streamnotify.cli.engine"], {**self.env, **state, **env})
+        self.spawn(worker, [sys.executable, "-m", engine, *arguments], {**self.env, **state, **env})
 
     def revive(self) -> None:
         """Start workers that have crashed again, as their supervisor would."""
         for number, worker in self.workers.items():
             if worker.poll() == 70:
-                self.start(number)
+                self.start(number, "--after-failure")
 
     def publish(
         self,

@@ -52,7 +52,6 @@ def healthy_tasks_running(product: Product) -> Iterator[None]:
             number += 1
             for name in HEALTHY:
                 product.publish({"task_name": name, "task_id": f"{number}", "status": "Completed"}, key=name)
-            product.flush()
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -61,6 +60,7 @@ def healthy_tasks_running(product: Product) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+        product.flush()
 
 
 @contextmanager
@@ -88,6 +88,12 @@ def instant(text: str) -> datetime:
 
 def checks_of(product: Product, task_name: str) -> list[dict[str, Any]]:
     return [result for result in product.results() if result.get("task_name") == task_name]
+
+
+def lateness(product: Product) -> timedelta:
+    """How long after it was due the latest check was made."""
+    latest = product.results()[-1]
+    return instant(latest["evaluated_at"]) - instant(latest["check_time"])
 
 
 def due_times(results: list[dict[str, Any]]) -> list[datetime]:

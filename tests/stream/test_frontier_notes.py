@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamnotify.errors import EngineFailure
-from streamnotify.stream import frontier as frontier_module
 from streamnotify.stream.clock import DRIFT, FORGET_AFTER, OBSERVE_EVERY, BrokerClock
 from streamnotify.stream.frontier import MOST_NOTES, Frontier
 from streamnotify.stream.metrics import NOTES_VOIDED
@@ -28,7 +27,7 @@ SETTLE = timedelta(seconds=2)
 class Scene:
     """A topic whose ends grow and are taken in as a test says, and a broker's clock that goes on as it says."""
 
-    def __init__(self, partitions: int = 2) -> None:
+    def __init__(self, partitions: int = 2, *, after_failure: bool = False) -> None:
         self.steady = 50.0
         self.clock = BrokerClock(lambda: self.steady)
         self.clock.observe(int(START * 1000))
@@ -39,7 +38,16 @@ class Scene:
         self.needed = True
         self.told: list[int | None] = []
         self.asked_at: list[float] = []
-        self.frontier = Frontier(self, self.clock, SETTLE, self.commit, self.told.append, lambda: self.needed)
+        self.frontier = Frontier(
+            self,
+            self.clock,
+            SETTLE,
+            self.commit,
+            self.told.append,
+            lambda: self.needed,
+            lambda: self.steady,
+            after_failure=after_failure,
+        )
 
     async def ends(self) -> dict[int, int]:
         """See Intake."""
@@ -130,9 +138,35 @@ def test_an_answer_that_is_missing_voids_the_note_and_moves_nothing() -> None:
     assert NOTES_VOIDED._value.get() >= voided + 4
     assert scene.frontier.ms is None
     scene.away = False
-    scene.pass_seconds(2)
+    scene.pass_seconds(2 * 5 + 2)
     assert scene.frontier.ms is not None
     assert scene.frontier.ms / 1000 > START + 2
+
+
+@pytest.mark.parametrize(("away", "wait"), [(2, 4), (5, 10), (60, 20), (3600, 20)])
+def test_after_an_absence_of_the_broker_publishers_get_time_to_find_it_again(away: float, wait: float) -> None:
+    """What they have kept meanwhile is not there when it answers us."""
+    scene = Scene()
+    scene.pass_seconds(5)
+    reached = scene.frontier.ms
+    scene.away = True
+    scene.pass_seconds(away)
+    scene.away = False
+    back = scene.steady
+    while scene.frontier.ms == reached:
+        scene.pass_seconds(0.25)
+        assert scene.steady < back + 120
+    assert wait <= scene.steady - back < wait + 5
+    assert scene.frontier.ms is not None
+    assert scene.frontier.ms / 1000 == pytest.approx(scene.broker_time - 2, abs=1.5)
+
+
+def test_an_engine_that_follows_one_that_failed_does_not_know_how_long_the_broker_was_away() -> None:
+    scene = Scene(after_failure=True)
+    scene.pass_seconds(19)
+    assert scene.frontier.ms is None
+    scene.pass_seconds(5)
+    assert scene.frontier.ms is not None
 
 
 def test_a_partition_that_is_added_must_be_taken_in_too() -> None:
@@ -167,11 +201,9 @@ def test_a_lag_of_hours_ends_in_steps_and_takes_bounded_memory() -> None:
     assert len(scene.told) == 2
 
 
-def test_its_age_is_what_has_passed_since_the_second_it_stands_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_age_is_what_has_passed_since_the_second_it_stands_at() -> None:
     """From the start while there is none; none where nothing could wait for it."""
     scene = Scene()
-    monkeypatch.setattr(frontier_module, "boot_clock", lambda: scene.steady)
-    scene.frontier._age_from = scene.steady
     scene.committed = {0: -1, 1: -1}
     scene.pass_seconds(30)
     assert scene.frontier.age == pytest.approx(30, abs=0.1)

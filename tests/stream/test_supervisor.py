@@ -112,6 +112,23 @@ def test_a_child_that_ends_is_started_again_with_one_line_each(supervised: Calla
     ]
 
 
+def test_a_child_after_one_that_failed_is_told_so(supervised: Callable[[str], Supervised]) -> None:
+    running = supervised("""
+        before = len(starts.read_text().splitlines()) if starts.exists() else 0
+        if ("--after-failure" in sys.argv) != (before == 1):
+            sys.exit(78)
+        started()
+        if before < 2:
+            sys.exit((70, 3)[before])
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        while True: time.sleep(60)
+    """)
+    running.wait_for_starts(3)
+    running.process.terminate()
+    running.end()
+    assert running.process.returncode == STOPPED
+
+
 def test_a_child_killed_from_outside_is_started_again(supervised: Callable[[str], Supervised]) -> None:
     running = supervised(_OBEDIENT)
     running.wait_for_starts(1)
