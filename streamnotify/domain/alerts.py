@@ -12,6 +12,7 @@ from streamnotify.domain.notifications import notification_id
 ALERT, RECOVERY, HEALTH = "task_status_alert", "task_status_recovery", "service_health"
 
 _ID_LENGTH = 255  # characters (SPEC 2.1)
+_SECONDS = len("2024-01-15T14:30:00")
 
 
 class Verdict(enum.StrEnum):
@@ -172,7 +173,7 @@ def check_id(monitor: str, task_name: str, check_time: datetime) -> str:
     Names too long for an id are cut, with a hash of them in place of what is missing; so are those of which one has a
     slash, for others could read alike.
     """
-    due = f"/{check_time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    due = f"/{check_time.astimezone(UTC).isoformat()[:_SECONDS]}Z"
     names = f"{monitor}/{task_name}"
     if len(names) + len(due) > _ID_LENGTH or "/" in monitor or "/" in task_name:
         digest = "~" + hashlib.sha256(f"{len(monitor)}:{names}".encode()).hexdigest()[:16]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from streamnotify.domain.schedule import Schedule
@@ -21,6 +22,16 @@ class Tell(enum.StrEnum):
 
     EVERY_FAILURE = "every_failure"
     ON_CHANGE = "on_change"  # once per incident, then a recovery mail
+
+
+@lru_cache(maxsize=1024)  # few numbers, and each check asks several times
+def _hours(number: float) -> timedelta:
+    return timedelta(hours=number)
+
+
+@lru_cache(maxsize=1024)
+def _minutes(number: float) -> timedelta:
+    return timedelta(minutes=number)
 
 
 class TaskCheck(NamedTuple):
@@ -47,12 +58,12 @@ class TaskCheck(NamedTuple):
     @property
     def lookback(self) -> timedelta:
         """How far back a check looks from its due time."""
-        return timedelta(hours=self.lookback_hours)
+        return _hours(self.lookback_hours)
 
     @property
     def grace(self) -> timedelta:
         """How long after its due time a check is evaluated."""
-        return timedelta(minutes=self.grace_minutes)
+        return _minutes(self.grace_minutes)
 
 
 @dataclass(frozen=True, slots=True)

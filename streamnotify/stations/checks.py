@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from streamnotify.domain.alerts import (
@@ -97,7 +96,7 @@ def make_due(due: Due, ctx: Context) -> None:
     if missed is not None:
         record_check(_skipped(check, missed, ctx.now), ctx)
     result = None
-    for at in times[: _at_once(check.expected)]:
+    for at in times if len(times) < 2 else times[: _at_once(check.expected)]:
         check, result = _make(check, at, ctx)
     if result is not None and late_by > REPORTED_LATENESS:
         ctx.emit(MAILBOXES, SUPERUSERS, ReportLateCheck(_late(result, due.reached - late_by, due.reached, missed)))
@@ -142,14 +141,14 @@ def find(monitor: str, task_name: str, expected: TaskCheck, due: datetime, ctx: 
 def record_and_tell(result: CheckResult, expected: TaskCheck, conclusion: Conclusion, ctx: Context) -> None:
     """Record a check, and mail what it concludes to whoever its monitor names, else to the superusers."""
     if conclusion.mail is None:
-        record_check(result if conclusion.reason is None else replace(result, reason=conclusion.reason), ctx)
+        record_check(result, ctx, reason=conclusion.reason)
     elif not expected.notify_to:
         ctx.emit(MAILBOXES, SUPERUSERS, TellSuperusers(result, _alert(result, expected, conclusion.mail, None)))
     else:
         for email in expected.notify_to:
             alert = _alert(result, expected, conclusion.mail, email)
             ctx.emit(MAILBOXES, address_mailbox(email), NotifyAlert(alert))
-        record_check(replace(result, notified=expected.notify_to), ctx)
+        record_check(result, ctx, notified=expected.notify_to)
 
 
 def _make(check: Check, due: datetime, ctx: Context) -> tuple[Check, CheckResult]:

@@ -85,15 +85,14 @@ def sightings(
     task_name: str, since: datetime, until: datetime, ctx: Context, facet: str = ""
 ) -> Iterator[tuple[datetime, str, Sighting]]:
     """The task's runs that count from ``since`` to ``until``, both included, the newest first: time, task_id."""
-    start, stop = _place(task_name, facet, since), _place(task_name, facet, until + _STEP)
-    for key, sighting in ctx.scan(SIGHTING, start, stop):
-        at, task_id = key[len(start) - _STAMP - 1 :].split(":", 1)
+    place = _place(task_name, facet)
+    for key, sighting in ctx.scan(SIGHTING, place + _stamp(since), place + _stamp(until + _STEP)):
+        at, task_id = key[len(place) :].split(":", 1)
         yield _EPOCH + int(at, 16) * _STEP, task_id, sighting
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP = timedelta(microseconds=1)
-_STAMP = 14  # hexadecimal digits, enough for the year 9999
 
 
 def _facets(sighting: Sighting) -> list[str]:
@@ -110,8 +109,14 @@ def _facets(sighting: Sighting) -> list[str]:
 
 
 def _keys(task_name: str, task_id: str, at: datetime, sighting: Sighting) -> list[str]:
-    return [_place(task_name, facet, at) + task_id for facet in _facets(sighting)]
+    stamp = _stamp(at)
+    return [f"{_place(task_name, facet)}{stamp}{task_id}" for facet in _facets(sighting)]
 
 
-def _place(task_name: str, facet: str, at: datetime) -> str:
-    return f"{len(task_name)}:{task_name}:{len(facet)}:{facet}:{max((at - _EPOCH) // _STEP, 0):0{_STAMP}x}:"
+def _place(task_name: str, facet: str) -> str:
+    return f"{len(task_name)}:{task_name}:{len(facet)}:{facet}:"
+
+
+def _stamp(at: datetime) -> str:
+    """The instant in as many hexadecimal digits as the year 9999 takes, so that keys sort by it."""
+    return f"{max((at - _EPOCH) // _STEP, 0):014x}:"

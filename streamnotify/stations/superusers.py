@@ -123,7 +123,7 @@ def tell_the_rest(key: str, ctx: Context) -> None:
 
 
 def _tell(result: CheckResult, alert: AlertNotification, told: Recipients, ctx: Context) -> None:
-    record_check(replace(result, notified=_some_of([email for email, _ in told])), ctx)
+    record_check(result, ctx, notified=_some_of([email for email, _ in told]))
     tell_all(NotifyAlert(alert), told, _key(alert), ctx)
 
 

@@ -32,9 +32,18 @@ class Chunk(Layer):
         self._folding = folding
         self._folded: dict[Hashable, int] = {}
         self._seen: dict[bytes, Identity] = {}
+        self._stored: dict[bytes, bytes | None] = {}  # what was read: nobody else writes while the chunk grows
         self.position = engine_rows.decode_position(store.read(engine_rows.POSITION) if stateful else None)
         self.records = 0
         self._began = time.perf_counter()
+
+    def read(self, key: bytes) -> bytes | None:
+        """As Layer's; the store is asked once for each row."""
+        if key in self.rows:
+            return self.rows[key]
+        if key not in self._stored:
+            self._stored[key] = self._store.read(key)
+        return self._stored[key]
 
     def has_applied(self, source: bytes, identity: Identity) -> bool:
         """Whether an emission was applied before (DESIGN 3.7), by this chunk or an earlier one."""

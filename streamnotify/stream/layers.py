@@ -6,7 +6,7 @@ A record's layer is laid onto the chunk when its handler has returned, or thrown
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from streamnotify.errors import BadRecord
@@ -92,6 +92,8 @@ class Layer:
     def scan_back(self, start: bytes, stop: bytes) -> Iterator[tuple[bytes, bytes]]:
         """As the store's, with what this layer has changed."""
         below = self.below.scan_back(start, stop)
+        if not self.ordered:
+            return below
         mine = sorted((key for key in self.ordered if start <= key < stop), reverse=True)
         return _overlaid(below, mine, self.rows) if mine else below
 
@@ -159,7 +161,7 @@ class RecordContext(Layer):
         """See Context."""
         if self.origin.now_ms is None:
             raise RuntimeError("a station on public topics has no clock (DESIGN 3.3)")
-        return datetime.fromtimestamp(self.origin.now_ms / 1000, UTC)
+        return wakes.instant(self.origin.now_ms)
 
     def get(self, row: Row[T], key: str) -> T | None:
         """See Context."""

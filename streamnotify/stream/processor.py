@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 
 from streamnotify.errors import BadRecord, EngineFailure
@@ -168,8 +167,8 @@ class Processor:
             if layer.read(row_key) is None:
                 return layer, True
             try:
-                due = Due(self._rows[row_key[:1]], row_key[1:].decode(), _instant(at_ms), _instant(reached_ms))
-                self._station.handle(due, layer)
+                row, key_of_row = self._rows[row_key[:1]], row_key[1:].decode()
+                self._station.handle(Due(row, key_of_row, wakes.instant(at_ms), wakes.instant(reached_ms)), layer)
                 return layer, True
             except Exception as exc:  # noqa: BLE001 - judged by _tries_again
                 failure = exc
@@ -189,10 +188,6 @@ class Processor:
         context.emissions.append(dead_letters.emission(self._station, record, failure, attempts, self._identity))
         for topic, key, told in failure.told if isinstance(failure, BadRecord) else ():
             context.emit(topic, key, told)
-
-
-def _instant(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _mark(record: Record) -> tuple[str, bytes]:

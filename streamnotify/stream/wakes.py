@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from streamnotify.stations.context import WaitsFor
@@ -20,6 +21,16 @@ _TIME_BYTES = 8
 def milliseconds(at: datetime) -> int:
     """The instant as whole milliseconds since the epoch, rounded up so that no wake comes early."""
     return -int(-at.timestamp() * 1000 // 1)
+
+
+@lru_cache(maxsize=4096)  # records of one append time, and wakes of one due time, are many
+def instant(ms: int) -> datetime:
+    """Milliseconds since the epoch as an aware UTC datetime.
+
+    Raises:
+        OverflowError, ValueError: if there is no such time.
+    """
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def due_key(waits_for: WaitsFor, at_ms: int, row_key: bytes) -> bytes:

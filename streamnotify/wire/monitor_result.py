@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamnotify.domain.alerts import CheckResult, Verdict
@@ -41,16 +43,28 @@ class MonitorResult(BaseModel):
     last: datetime | None = Field(default=None, description="skipped: when the last of them was due.")
 
 
-def from_result(result: CheckResult) -> MonitorResult:
-    """A check as its record. The lists of a check that was made are there even if they are empty."""
+# The same record as it is written: of our own values, which need no check, in a quarter of the time.
+_Written = msgspec.defstruct(
+    "_Written", [(name, Any, None) for name in MonitorResult.model_fields], omit_defaults=True, frozen=True
+)
+
+
+def from_result(result: CheckResult, *, reason: str | None = None, notified: tuple[str, ...] = ()) -> msgspec.Struct:
+    """A check as its record. The lists of a check that was made are there even if they are empty.
+
+    Args:
+        result: the check.
+        reason: of the result if there is one, else this.
+        notified: likewise.
+    """
     made = result.verdict in _MADE
-    return MonitorResult(
+    return _Written(
         monitor=result.monitor,
         task_name=result.task_name,
         context_model=result.context_model,
         context_type=result.context_type,
         verdict=result.verdict,
-        reason=result.reason,
+        reason=result.reason or reason,
         error=result.error,
         current_status=result.current_status,
         expected_statuses=_listed(result.expected_statuses, made),
@@ -61,7 +75,7 @@ def from_result(result: CheckResult) -> MonitorResult:
         check_time=result.check_time,
         evaluated_at=result.evaluated_at,
         dependent_tasks=_listed(result.dependent_tasks, made),
-        notified=_listed(result.notified, made),
+        notified=_listed(result.notified or notified, made),
         count=result.count,
         first=result.first,
         last=result.last,
@@ -73,5 +87,5 @@ def as_written(number: float | None) -> int | float | None:
     return int(number) if number is not None and number == int(number) else number
 
 
-def _listed(names: tuple[str, ...], made: bool) -> list[str] | None:
-    return list(names) if names or made else None
+def _listed(names: tuple[str, ...], made: bool) -> tuple[str, ...] | None:
+    return names if names or made else None

@@ -1,4 +1,4 @@
-"""The fast way to read task events: only what is beyond doubt, three times as fast as pydantic.
+"""The fast way to read task events, and to write our own: only what is beyond doubt, three times as fast as pydantic.
 
 What it accepts, :class:`~streamnotify.wire.task_event.TaskEvent` accepts with the same values (a property test holds
 them together); whatever it refuses, misspelt fields among it, is left to the model, which also says what is wrong.
@@ -26,7 +26,7 @@ _Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 _NULL = msgspec.Raw(b"null")
 
 
-class FastNotify(msgspec.Struct, forbid_unknown_fields=True):
+class FastNotify(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """See NotifyOptions."""
 
     template: _Name | None = None
@@ -46,7 +46,7 @@ class FastNotify(msgspec.Struct, forbid_unknown_fields=True):
         return None if self.given_email is None else ascii_address(self.given_email)
 
 
-class FastContext(msgspec.Struct, forbid_unknown_fields=True):
+class FastContext(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """See EventContext."""
 
     model: _Name | None = None
@@ -55,7 +55,7 @@ class FastContext(msgspec.Struct, forbid_unknown_fields=True):
     ingestor_type: _Name | None = None
 
 
-class FastError(msgspec.Struct, forbid_unknown_fields=True):
+class FastError(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """See EventError."""
 
     type: str | None = None
@@ -64,7 +64,7 @@ class FastError(msgspec.Struct, forbid_unknown_fields=True):
     cause: str | None = None
 
 
-class FastProducer(msgspec.Struct, forbid_unknown_fields=True):
+class FastProducer(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """See Producer."""
 
     sdk: _Name | None = None
@@ -75,14 +75,14 @@ class FastProducer(msgspec.Struct, forbid_unknown_fields=True):
     seq: int | None = None
 
 
-class FastProgress(msgspec.Struct, forbid_unknown_fields=True):
+class FastProgress(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """See Progress."""
 
     percent: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
     text: _Text | None = None
 
 
-class FastTaskEvent(msgspec.Struct, forbid_unknown_fields=True):
+class FastTaskEvent(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """See TaskEvent."""
 
     task_name: Annotated[str, msgspec.Meta(min_length=1, max_length=NAME_LENGTH)] | int
