@@ -45,7 +45,7 @@ def test_events_that_arrive_while_no_worker_runs_are_seen_by_the_checks_that_wer
     assert len(mail_server.mails_to(ROOT)) == told
 
 
-@pytest.mark.parametrize("blocked", [[0], range(PARTITIONS)], ids=["one partition", "all partitions"])
+@pytest.mark.parametrize("blocked", [[0], pytest.param(range(PARTITIONS), marks=pytest.mark.soak)], ids=["one", "all"])
 def test_what_lies_behind_an_open_transaction_is_waited_for(
     product: Product, mail_server: MailServer, blocked: Sequence[int]
 ) -> None:
@@ -65,7 +65,7 @@ def test_what_lies_behind_an_open_transaction_is_waited_for(
     assert_each_failure_was_mailed_once(product, mail_server)
 
 
-@pytest.mark.parametrize("lag", [15, pytest.param(300, marks=[pytest.mark.soak, pytest.mark.timeout(2400)])])
+@pytest.mark.parametrize("lag", [8, pytest.param(300, marks=[pytest.mark.soak, pytest.mark.timeout(2400)])])
 def test_checks_wait_for_an_ingest_that_lags_far_behind(
     product: Product, mail_server: MailServer, tmp_path: Path, lag: int
 ) -> None:

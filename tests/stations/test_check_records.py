@@ -16,6 +16,7 @@ from streamnotify.stations import ingest, tasks
 from streamnotify.stations.check_records import record_check
 from streamnotify.stations.run_rows import RUN, run_key
 from streamnotify.testing.memory import MemoryEngine
+from streamnotify.wire.task_event import parse
 from streamnotify.wire.topics import DEAD_LETTERS, MONITOR_RESULTS, TASK_EVENTS
 from tests.stations.an_alert import DUE, a_result
 from tests.stations.fake_context import FakeContext
@@ -44,6 +45,13 @@ def test_a_check_is_recorded_under_its_task() -> None:
         "dependent_tasks": [],
         "notified": ["ann@example.com"],
     }
+
+
+@pytest.mark.parametrize("error", [None, "ValueError: nobody to tell"])
+def test_its_run_is_written_as_the_model_of_events_writes_it(error: str | None) -> None:
+    [(_, run)] = recorded(a_result(error=error)).to(TASK_EVENTS)
+    written = json.dumps(run, separators=(",", ":")).encode()
+    assert TASK_EVENTS.encode(parse(written)) == written
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict.is_of_a_check])

@@ -8,9 +8,12 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamnotify.domain.alerts import CheckResult, Verdict
-from streamnotify.wire.monitor_result import from_result
+from streamnotify.domain.status import Status
+from streamnotify.wire.monitor_result import MonitorResult, from_result
 from streamnotify.wire.schemas import schema_text
 from streamnotify.wire.topics import MONITOR_RESULTS
 
@@ -90,3 +93,37 @@ def test_what_is_said_about_a_monitors_record_speaks_of_no_task(verdict: Verdict
 def test_hours_are_written_as_people_write_them(hours: float, written: str) -> None:
     result = CheckResult("m", Verdict.OK, AT, AT, lookback_hours=hours)
     assert f'"lookback_hours":{written},' in MONITOR_RESULTS.encode(from_result(result)).decode()
+
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
+TIMES = st.datetimes(timezones=st.just(UTC))
+CHECKS = st.builds(
+    CheckResult,
+    monitor=NAMES,
+    verdict=st.sampled_from(Verdict),
+    check_time=TIMES,
+    evaluated_at=TIMES,
+    task_name=NAMES | st.none(),
+    reason=NAMES | st.none(),
+    current_status=st.sampled_from(Status) | st.none(),
+    expected_statuses=st.tuples() | st.tuples(st.sampled_from(Status)),
+    lookback_hours=st.floats(0.001, 840) | st.integers(1, 840).map(float) | st.none(),
+    started_at=TIMES | st.none(),
+    dependent_tasks=st.tuples() | st.tuples(NAMES, NAMES),
+    notified=st.tuples() | st.tuples(NAMES),
+    count=st.integers(1, 10_000) | st.none(),
+)
+
+
+@given(CHECKS)
+def test_what_is_written_without_the_model_is_what_the_model_writes(result: CheckResult) -> None:
+    written = MONITOR_RESULTS.encode(from_result(result))
+    assert MONITOR_RESULTS.encode(MonitorResult.model_validate_json(written)) == written
+
+
+def test_who_is_told_or_why_nobody_is_may_be_said_beside_the_result() -> None:
+    result = CheckResult("m", Verdict.NOT_EXECUTED, AT, AT)
+    told = json.loads(MONITOR_RESULTS.encode(from_result(result, reason="silenced", notified=("ann@example.com",))))
+    assert (told["reason"], told["notified"]) == ("silenced", ["ann@example.com"])
+    own = CheckResult("m", Verdict.NOT_EXECUTED, AT, AT, reason="events of the window are lost")
+    assert json.loads(MONITOR_RESULTS.encode(from_result(own, reason="silenced")))["reason"] == own.reason
