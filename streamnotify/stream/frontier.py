@@ -149,7 +149,7 @@ class Frontier:
         if self._away_since is not None:
             wait = min(LOOKS_AGAIN_WITHIN * (now - self._away_since), FOUND_AGAIN_WITHIN)
             self._found_again_at = max(self._found_again_at, now + wait)
-            logger.info("checks wait for %.0f s more: publishers may have lost the broker, too", wait)
+            logger.info("checks of monitors wait for %.0f s more: publishers may have lost the broker, too", wait)
         self._answered_at, self._away_since = now, None
 
     def _go_back_to(self, second: int) -> None:
