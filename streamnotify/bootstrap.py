@@ -156,7 +156,7 @@ def engine_config(loaded: Settings, data_dir: Path, *, after_failure: bool = Fal
     Args:
         loaded: the settings.
         data_dir: the directory this worker has locked for its state.
-        after_failure: whether an engine before this one has just failed.
+        after_failure: whether an engine before this one has ended unasked.
 
     Raises:
         SettingsError: if a certificate file cannot be used.

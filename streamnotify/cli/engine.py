@@ -19,7 +19,7 @@ logger = logging.getLogger("streamnotify.cli.engine")  # not __main__
 @click.command()
 @click.option("--apply-topics", is_flag=True)
 @click.option("--parent-fd", type=int, help="Read end of the pipe whose end of file means that the supervisor is gone.")
-@click.option("--after-failure", is_flag=True, help="The engine before this one has just failed.")
+@click.option("--after-failure", is_flag=True, help="An engine before this one has ended unasked.")
 def main(apply_topics: bool, parent_fd: int | None, after_failure: bool) -> None:
     """Run one engine until it is stopped or fails; the exit code is one of those of stream/worker.py."""
     if parent_fd is not None:

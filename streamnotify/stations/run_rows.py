@@ -118,5 +118,5 @@ def _place(task_name: str, facet: str) -> str:
 
 
 def _stamp(at: datetime) -> str:
-    """The instant in as many hexadecimal digits as the year 9999 takes, so that keys sort by it."""
+    """The instant in as many hexadecimal digits as the year 4253 takes, so that keys sort by it."""
     return f"{max((at - _EPOCH) // _STEP, 0):014x}:"

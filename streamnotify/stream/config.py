@@ -39,7 +39,7 @@ class EngineConfig:
         frontier_topic: the public topic whose intake makes the frontier.
         instance_id: this worker's own name in the group, for which its partitions wait until the session time-out
             when it stops; None: they go to others at once.
-        after_failure: whether an engine before this one has just failed.
+        after_failure: whether an engine before this one has ended unasked.
     """
 
     bootstrap_servers: str

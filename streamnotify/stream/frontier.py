@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 from streamnotify.errors import EngineFailure
 from streamnotify.stream.clock import BrokerClock
+from streamnotify.stream.intake import ANSWER_WITHIN
 from streamnotify.stream.lease import boot_clock
 from streamnotify.stream.metrics import FRONTIER_AGE, NOTES_VOIDED
 
@@ -21,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.2  # seconds, while a note waits
 IDLE = 0.5  # seconds between two looks whether there is anything to do
+COMMIT_WITHIN = 1.0  # seconds that a look waits for a commit, which a broker that is away can hold up for long
+# The broker was away if two questions in a row got no answer, or if there was none for so many seconds: one that is not
+# answered in time, or by another node, happens.
+AWAY_AFTER = 2
+UNHEARD_FOR = ANSWER_WITHIN + 3.0
 # A publisher that has lost the broker looks for it again after a while that doubles and varies by half, up to 15 s
 # (librdkafka, reconnect.backoff.max.ms), and only then sends what it has kept.
 LOOKS_AGAIN_WITHIN = 2  # times as long as the broker was away ...
@@ -62,7 +68,7 @@ class Frontier:
         advanced: told the frontier in milliseconds whenever it has moved; None when it is not known any more.
         needed: whether there is anything here that could wait for it.
         steady: seconds, whatever this machine's clock is set to.
-        after_failure: whether an engine before this one has just failed; the broker may have been away.
+        after_failure: whether an engine before this one has ended unasked; the broker may have been away.
     """
 
     def __init__(
@@ -87,9 +93,11 @@ class Frontier:
         self._noted = -1
         self._resting = False
         self._steady = steady
-        self._age_from = self._answered_at = steady()
-        self._away_since = -inf if after_failure else None
-        self._found_again_at = -inf  # by the publishers
+        self._age_from = self._asked_at = steady()
+        self._committing: asyncio.Future[object] | None = None
+        self._unanswered = 0  # questions in a row
+        self._answered_at = -inf if after_failure else steady()
+        self._away_since = self._found_again_at = -inf  # the second by the publishers
         self.ms: int | None = None
         FRONTIER_AGE.set_function(lambda: self.age)
 
@@ -113,11 +121,13 @@ class Frontier:
     async def step(self) -> float:
         """Take a note if it is time, see which are met; returns the seconds until the next step."""
         self._resting = not self._needed()
+        now = self._clock.now
+        if now is not None and not self._resting:
+            await self._take_note(floor(now - self._settle))
+        elif self._steady() - self._asked_at >= 1:
+            await self._ask()  # only to see whether the broker is there
         if self._resting:
             return IDLE
-        now = self._clock.now
-        if now is not None:
-            await self._take_note(floor(now - self._settle))
         answered = await self._look() if self._notes else True
         pause, now = LOOK_EVERY if self._notes and answered else IDLE, self._clock.now
         return pause if now is None else min(pause, max(self._noted + 1 + self._settle - now, 0.001))
@@ -129,28 +139,36 @@ class Frontier:
         if second <= self._noted:
             return
         self._noted = second
-        try:
-            note = Note(second, await self._intake.ends())
-        except EngineFailure as failure:
-            NOTES_VOIDED.inc()
-            if self._away_since is None:
-                logger.warning("the frontier waits: %s", failure)
-                self._away_since = self._answered_at
-            return
-        self._note_answer(self._steady())
-        if self._answered_at < self._found_again_at:
+        ends = await self._ask()
+        if ends is None or self._answered_at < self._found_again_at:
             return
         if len(self._notes) >= MOST_NOTES:
             _thin(self._notes)
-        self._notes.append(note)
+        self._notes.append(Note(second, ends))
+
+    async def _ask(self) -> Mapping[int, int] | None:
+        """Where the topic ends; None if there is no answer."""
+        self._asked_at = self._steady()
+        try:
+            ends = await self._intake.ends()
+        except EngineFailure as failure:
+            NOTES_VOIDED.inc()
+            self._unanswered += 1
+            if self._unanswered == AWAY_AFTER:
+                logger.warning("the frontier waits: %s", failure)
+            return None
+        self._note_answer(self._steady())
+        return ends
 
     def _note_answer(self, now: float) -> None:
         """The broker is there; if it was not before, publishers may not know yet."""
-        if self._away_since is not None:
+        if self._unanswered >= AWAY_AFTER or now - self._answered_at > UNHEARD_FOR:
+            if now >= self._found_again_at:
+                self._away_since = self._answered_at  # else it is still the same absence
             wait = min(LOOKS_AGAIN_WITHIN * (now - self._away_since), FOUND_AGAIN_WITHIN)
-            self._found_again_at = max(self._found_again_at, now + wait)
+            self._found_again_at = now + wait
             logger.info("checks of monitors wait for %.0f s more: publishers may have lost the broker, too", wait)
-        self._answered_at, self._away_since = now, None
+        self._answered_at, self._unanswered = now, 0
 
     def _go_back_to(self, second: int) -> None:
         """Forget the seconds that have not passed: the broker's clock was set back, or an ack that told it was late."""
@@ -160,9 +178,18 @@ class Frontier:
             self.ms = None
             self._advanced(None)
 
+    async def _commit_soon(self) -> None:
+        """Commit, or let the commit that is under way get on for a moment."""
+        if self._committing is None:
+            self._committing = asyncio.ensure_future(self._commit())
+        done, _ = await asyncio.wait([self._committing], timeout=COMMIT_WITHIN)
+        if done:
+            self._committing.result()
+            self._committing = None
+
     async def _look(self) -> bool:
         """See which notes are met; whether there was an answer."""
-        await self._commit()
+        await self._commit_soon()
         try:
             taken_in = await self._intake.taken_in(self._notes[-1].ends)
         except EngineFailure as failure:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 REFUSED = 78  # EX_CONFIG: settings, topics or state are wrong; starting again would not help
-FAILED = 70  # EX_SOFTWARE: the ground under the engine is gone; it is started again
 STOPPED = 0
 
 logger = logging.getLogger(__name__)
@@ -46,8 +45,8 @@ def supervise(
 ) -> int:
     """Run ``argv`` as a child process until told to stop, starting it again whenever it ends.
 
-    The child gets the argument ``--parent-fd=N`` to give to :func:`die_with_parent`, and ``--after-failure`` if the one
-    before it ended with FAILED. SIGTERM and SIGINT are passed on, a second one kills the child. Must run in the main
+    The child gets the argument ``--parent-fd=N`` to give to :func:`die_with_parent`, and ``--after-failure`` if one
+    before it has ended. SIGTERM and SIGINT are passed on, a second one kills the child. Must run in the main
     thread.
 
     Args:
@@ -72,7 +71,7 @@ def supervise(
                     return STOPPED
                 if child.returncode == REFUSED:
                     return REFUSED
-                after = ["--after-failure"] if child.returncode == FAILED else []
+                after = ["--after-failure"]
                 wait = backoff.after(wait, timedelta(seconds=time.monotonic() - started))
                 logger.error(
                     "The engine process %s; starting it again in %g s", _ending(child.returncode), wait.total_seconds()

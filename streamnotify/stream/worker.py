@@ -19,12 +19,12 @@ from streamnotify.stream.closed_connections import make_closed_connections_known
 from streamnotify.stream.config import EngineConfig
 from streamnotify.stream.engine import Engine
 from streamnotify.stream.health import HealthServer
-from streamnotify.stream.supervisor import FAILED, REFUSED, STOPPED
+from streamnotify.stream.supervisor import REFUSED, STOPPED
 
 logger = logging.getLogger(__name__)
 
 EXIT_OK = STOPPED
-EXIT_FAILED = FAILED
+EXIT_FAILED = 70  # sysexits EX_SOFTWARE: the supervisor starts the engine again
 EXIT_REFUSED = REFUSED
 # Polls make tens of thousands of objects that live until their chunk is persisted; with Python's 700 the collector
 # looks at them all over and over (a fifth of the whole path's CPU, docs/performance.md).

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamnotify.errors import EngineFailure
+from streamnotify.stream import frontier as frontier_module
 from streamnotify.stream.clock import DRIFT, FORGET_AFTER, OBSERVE_EVERY, BrokerClock
 from streamnotify.stream.frontier import MOST_NOTES, Frontier
 from streamnotify.stream.metrics import NOTES_VOIDED
@@ -159,6 +160,105 @@ def test_after_an_absence_of_the_broker_publishers_get_time_to_find_it_again(awa
     assert wait <= scene.steady - back < wait + 5
     assert scene.frontier.ms is not None
     assert scene.frontier.ms / 1000 == pytest.approx(scene.broker_time - 2, abs=1.5)
+
+
+def moves(scene: Scene, seconds: int) -> int:
+    """How often the frontier moves in so many seconds."""
+    before = len(scene.told)
+    scene.pass_seconds(seconds)
+    return len(scene.told) - before
+
+
+@pytest.mark.parametrize("every", [2, 3, 10])
+def test_a_question_now_and_then_that_gets_no_answer_costs_its_second_only(every: int) -> None:
+    scene = Scene()
+    scene.pass_seconds(5)
+    ends, asked = scene.ends, itertools.count()
+
+    async def sometimes() -> dict[int, int]:
+        if next(asked) % every == 0:
+            raise EngineFailure("asked a node that is not there")
+        return await ends()
+
+    scene.ends = sometimes  # type: ignore[method-assign]  # a broker of which one node is away
+    assert moves(scene, 100) == pytest.approx(100 * (1 - 1 / every), abs=3)
+
+
+def test_short_absences_one_after_another_count_together() -> None:
+    scene = Scene()
+    scene.pass_seconds(5)
+    reached = scene.frontier.ms
+    for _ in range(4):
+        scene.away = True
+        scene.pass_seconds(4)
+        scene.away = False
+        scene.pass_seconds(3)
+    assert scene.frontier.ms == reached
+    assert moves(scene, 15) == 0
+    assert moves(scene, 15) > 5
+
+
+@pytest.mark.parametrize("meanwhile", ["resting", "without the broker's time"])
+def test_an_absence_is_noticed_where_no_note_is_taken(meanwhile: str) -> None:
+    scene = Scene()
+    scene.pass_seconds(5)
+    reached = scene.frontier.ms
+    if meanwhile == "resting":
+        scene.needed = False
+    else:
+        scene.clock._appended = None
+        scene.clock._observed_at = scene.steady
+    scene.away = True
+    scene.pass_seconds(12)
+    scene.away, scene.needed = False, True
+    scene.clock.observe(int(scene.broker_time * 1000))
+    scene.pass_seconds(18)
+    assert scene.frontier.ms == reached
+    assert moves(scene, 10) > 3
+
+
+def test_after_a_rest_nobody_waits_for_a_broker_that_was_there() -> None:
+    scene = Scene()
+    scene.pass_seconds(5)
+    scene.needed = False
+    scene.pass_seconds(60)
+    scene.needed = True
+    assert moves(scene, 3) > 1
+
+
+def test_an_absence_is_noticed_though_a_commit_waits_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ingest lags with is committed while a note waits, and clients try that again until the broker is back."""
+    monkeypatch.setattr(frontier_module, "COMMIT_WITHIN", 0.001)
+    scene = Scene()
+    scene.pass_seconds(5)
+    scene.topic, reached = {0: 1, 1: 1}, scene.frontier.ms
+    back = asyncio.Event()
+
+    async def patiently() -> None:
+        await back.wait()
+
+    async def steps(seconds: float) -> None:
+        until = scene.steady + seconds
+        while scene.steady < until:
+            scene.steady += await scene.frontier.step()
+
+    async def absence() -> None:
+        scene.frontier._commit = patiently
+        await steps(2)
+        scene.away = True
+        await steps(10)
+        scene.away = False
+        scene.committed = dict(scene.topic)
+        back.set()
+        scene.clock.observe(int(scene.broker_time * 1000))
+        await steps(17)
+        assert scene.frontier.ms is not None
+        assert reached is not None
+        assert scene.frontier.ms <= reached + 3_000  # what was noted before
+        await steps(10)
+        assert scene.frontier.ms > reached + 30_000
+
+    asyncio.run(absence())
 
 
 def test_an_engine_that_follows_one_that_failed_does_not_know_how_long_the_broker_was_away() -> None:
