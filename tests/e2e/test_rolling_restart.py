@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -179,17 +179,23 @@ def restart_all_under_load(deployment: Deployment, rounds: int) -> None:
             time.sleep(LEFT_ALONE_S)
 
 
+def sent_by(statuses: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The runs whose mail has been sent, as the records on notification-status have it."""
+    return [status["task_id"] for status in statuses if status["status"] == "sent"]
+
+
 def each_run_is_mailed_once(deployment: Deployment, relay: TimedMailServer, within: float) -> None:
     """Every run's mail has come within so many seconds, none of them twice; and the web process knows of each."""
     deployment.wait_for(lambda: len(relay.arrived) >= deployment.ended, within)
+    # A worker that is stopped between a mail's acceptance and its result says so only when it runs again.
+    deployment.wait_for(lambda: len(sent_by(deployment.statuses())) >= deployment.ended, pause=1)
     for worker in WORKERS:  # what one would send a second time, it has sent when it ends
         assert deployment.stop(worker) == 0, deployment.log(worker).read_text()[-3000:]
     print(f"{deployment.published} events, {deployment.ended} mails, longest pause {relay.longest_pause():.1f} s")
     mails, of_them_distinct = len(relay.arrived), len(relay.deliveries)
     assert (mails, of_them_distinct) == (deployment.ended, deployment.ended)
     statuses = deployment.statuses()
-    sent = [status["task_id"] for status in statuses if status["status"] == "sent"]
-    assert sorted(sent) == sorted(f"run-{number}" for number in range(deployment.ended))
+    assert sorted(sent_by(statuses)) == sorted(f"run-{number}" for number in range(deployment.ended))
     assert not {"suppressed", "failed", "expired"} & {status["status"] for status in statuses}
     assert deployment.dead_letters() == []
     deployment.run(WEB, "web")
