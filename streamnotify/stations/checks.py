@@ -96,7 +96,7 @@ def make_due(due: Due, ctx: Context) -> None:
     if missed is not None:
         record_check(_skipped(check, missed, ctx.now), ctx)
     result = None
-    for at in times if len(times) < 2 else times[: _at_once(check.expected)]:
+    for at in times[: _at_once(check.expected)]:
         check, result = _make(check, at, ctx)
     if result is not None and late_by > REPORTED_LATENESS:
         ctx.emit(MAILBOXES, SUPERUSERS, ReportLateCheck(_late(result, due.reached - late_by, due.reached, missed)))

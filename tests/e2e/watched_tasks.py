@@ -108,6 +108,13 @@ def due_times(results: list[dict[str, Any]]) -> list[datetime]:
     return sorted(times)
 
 
+def assert_nothing_false_missed_or_repeated(product: Product, mail_server: MailServer) -> None:
+    """No healthy task was told of, each check came once, and so did the mail of each that failed."""
+    assert_no_false_alarm(product, mail_server)
+    assert_each_check_was_made_once(product)
+    assert_each_failure_was_mailed_once(product, mail_server)
+
+
 def assert_each_check_was_made_once(product: Product) -> None:
     for name in (*HEALTHY, *DEAD):
         times = due_times(checks_of(product, name))
